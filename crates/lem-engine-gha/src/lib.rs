@@ -1,0 +1,1 @@
+//! GitHub Actions: expression language and workflow reader.

@@ -1,0 +1,1 @@
+//! Statistics that judge a release: sequential e-process, conditions.

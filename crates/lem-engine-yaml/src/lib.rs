@@ -1,0 +1,1 @@
+//! YAML as a tree whose every node knows its place.

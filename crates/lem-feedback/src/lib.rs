@@ -1,0 +1,1 @@
+//! The arrows back: attribution, rollback requests, reports, DORA.

@@ -1,0 +1,1 @@
+//! Stage 2: runs the pipelines a team already has.

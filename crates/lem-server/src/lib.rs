@@ -1,0 +1,1 @@
+//! HTTP API, web UI, wire types.

@@ -1,0 +1,1 @@
+//! Users' files: detection, parsing with spans, diagnostics; no stage logic.

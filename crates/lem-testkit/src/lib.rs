@@ -1,0 +1,1 @@
+//! Fakes, seeded clock and ids, conformance suites, the whole loop in memory.
