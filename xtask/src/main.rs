@@ -1,1 +1,44 @@
-fn main() {}
+//! Automation of the project itself: `cargo xtask tidy | conformance SUITE DIR | generate`.
+
+mod borders;
+mod text;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "xtask", about = "Automation of the project itself")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Crate borders, event ownership, file sizes, words that do not belong here.
+    Tidy,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Tidy => tidy(),
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, PathBuf::from)
+}
+
+fn tidy() -> Result<()> {
+    let mut problems = borders::check()?;
+    problems.extend(text::check(&root())?);
+    if problems.is_empty() {
+        println!("tidy: borders, events, sizes and words are in order");
+        return Ok(());
+    }
+    for problem in &problems {
+        eprintln!("tidy: {problem}");
+    }
+    bail!("{} problem(s)", problems.len())
+}

@@ -11,12 +11,14 @@ use thiserror::Error;
 
 mod change;
 mod deploy;
+mod deploy_request;
 mod feedback;
 mod observe;
 mod pipeline;
 
 pub use change::*;
 pub use deploy::*;
+pub use deploy_request::*;
 pub use feedback::*;
 pub use observe::*;
 pub use pipeline::*;
@@ -127,64 +129,6 @@ macro_rules! facts {
 }
 use facts;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Event, NewEvent};
-    use jiff::Timestamp;
-
-    #[test]
-    fn a_standard_fact_splits_into_content_and_custom_data_and_reads_back() {
-        let fact = RunFinished {
-            run: "r1".into(),
-            pipeline_name: "ci".into(),
-            uri: "/runs/r1".into(),
-            outcome: Outcome::Success,
-            errors: None,
-            sha: "a".repeat(40).into(),
-            branch: "main".into(),
-            duration_ms: 12,
-            queued_ms: 1,
-        };
-        let event = NewEvent::of(&fact, "e1".into(), Timestamp::UNIX_EPOCH, "/lem/pipeline").expect("serialises");
-        assert_eq!(event.payload["subject"]["content"]["outcome"], "success");
-        assert!(event.payload["subject"]["content"].get("sha").is_none(), "CDEvents content is a closed object");
-        assert_eq!(event.payload["customData"]["durationMs"], 12);
-        let stored = Event {
-            seq: 0,
-            id: event.id,
-            kind: event.kind,
-            time_occurred: event.time_occurred,
-            time_received: event.time_occurred,
-            source: event.source,
-            subject: event.subject,
-            chain: event.chain,
-            payload: event.payload,
-        };
-        assert_eq!(stored.read::<RunFinished>(), Some(fact));
-        assert!(stored.fact::<RunStarted>().is_none());
-    }
-
-    #[test]
-    fn custom_types_are_letters_only() {
-        for wire in ALL_TYPES {
-            if let Some(rest) = wire.strip_prefix("dev.cdeventsx.lem-") {
-                let name = rest.strip_suffix(".0.1.0").expect("our types are version 0.1.0");
-                assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '.'), "{wire}");
-                assert_eq!(name.matches('.').count(), 1, "{wire}: one subject, one predicate");
-            } else {
-                assert!(wire.starts_with("dev.cdevents."), "{wire}");
-            }
-        }
-    }
-
-    #[test]
-    fn no_two_facts_share_a_type() {
-        let unique: std::collections::BTreeSet<_> = ALL_TYPES.iter().collect();
-        assert_eq!(unique.len(), ALL_TYPES.len());
-    }
-}
-
 /// Every wire type we append, for checks that hold over all of them.
 pub const ALL_TYPES: &[&str] = &[
     ChangeMerged::TYPE,
@@ -256,3 +200,61 @@ pub const ALL_TYPES: &[&str] = &[
     RiskRaised::TYPE,
     ReportPublished::TYPE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, NewEvent};
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_standard_fact_splits_into_content_and_custom_data_and_reads_back() {
+        let fact = RunFinished {
+            run: "r1".into(),
+            pipeline_name: "ci".into(),
+            uri: "/runs/r1".into(),
+            outcome: Outcome::Success,
+            errors: None,
+            sha: "a".repeat(40).into(),
+            branch: "main".into(),
+            duration_ms: 12,
+            queued_ms: 1,
+        };
+        let event = NewEvent::of(&fact, "e1".into(), Timestamp::UNIX_EPOCH, "/lem/pipeline").expect("serialises");
+        assert_eq!(event.payload["subject"]["content"]["outcome"], "success");
+        assert!(event.payload["subject"]["content"].get("sha").is_none(), "CDEvents content is a closed object");
+        assert_eq!(event.payload["customData"]["durationMs"], 12);
+        let stored = Event {
+            seq: 0,
+            id: event.id,
+            kind: event.kind,
+            time_occurred: event.time_occurred,
+            time_received: event.time_occurred,
+            source: event.source,
+            subject: event.subject,
+            chain: event.chain,
+            payload: event.payload,
+        };
+        assert_eq!(stored.read::<RunFinished>(), Some(fact));
+        assert!(stored.fact::<RunStarted>().is_none());
+    }
+
+    #[test]
+    fn custom_types_are_letters_only() {
+        for wire in ALL_TYPES {
+            if let Some(rest) = wire.strip_prefix("dev.cdeventsx.lem-") {
+                let name = rest.strip_suffix(".0.1.0").expect("our types are version 0.1.0");
+                assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '.'), "{wire}");
+                assert_eq!(name.matches('.').count(), 1, "{wire}: one subject, one predicate");
+            } else {
+                assert!(wire.starts_with("dev.cdevents."), "{wire}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_facts_share_a_type() {
+        let unique: std::collections::BTreeSet<_> = ALL_TYPES.iter().collect();
+        assert_eq!(unique.len(), ALL_TYPES.len());
+    }
+}

@@ -1,1 +1,3 @@
+//! The `lem` binary: command line, configuration, wiring.
+
 fn main() {}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what is missing for building and testing on Debian or Ubuntu, and says what it installs.
+# Idempotent: what is there is left alone. `scripts/setup.sh build` is enough to build and run; `test` adds what the
+# tests drive (PostgreSQL, Chromium, nginx ...).
+set -euo pipefail
+what=${1:-test}
+here=$(cd "$(dirname "$0")/.." && pwd)
+say() { printf 'setup: %s\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+    say "needs root to run: $*"; exit 2
+  fi
+}
+
+packages=()
+need() { # need PACKAGE COMMAND-OR-PATH
+  command -v "$2" >/dev/null 2>&1 || [ -e "$2" ] || packages+=("$1")
+}
+need git git
+need gcc cc
+need make make
+need curl curl
+need ca-certificates /etc/ssl/certs/ca-certificates.crt
+need nodejs node
+command -v npm >/dev/null 2>&1 || packages+=(npm)
+if [ "$what" = test ]; then
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql)
+  need chromium chromium
+  need python3 python3
+  python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
+fi
+if [ "$what" = bench ]; then
+  need nginx-light nginx
+  need wrk wrk
+fi
+if [ ${#packages[@]} -gt 0 ]; then
+  say "installing Debian packages: ${packages[*]}"
+  as_root apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
+  say "installing the Rust toolchain with rustup"
+  if ! command -v rustup-init >/dev/null 2>&1; then
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs -o /tmp/rustup-init.sh
+    sh /tmp/rustup-init.sh -y --profile minimal --component clippy,rustfmt >/dev/null
+  fi
+fi
+export PATH="$HOME/.cargo/bin:$PATH"
+if [ "$what" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
+  say "installing cargo-nextest"
+  cargo install --locked cargo-nextest >/dev/null
+fi
+
+if [ ! -d "$here/ui/node_modules" ] || [ "$here/ui/package-lock.json" -nt "$here/ui/node_modules" ]; then
+  if [ -f "$here/ui/package-lock.json" ]; then
+    say "installing the web UI's packages (ui/node_modules)"
+    (cd "$here/ui" && npm ci --no-audit --no-fund --loglevel=error) && touch "$here/ui/node_modules"
+  fi
+fi
+say "ready for: $what"
