@@ -1,0 +1,4 @@
+//! The store from outside.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod basic;
