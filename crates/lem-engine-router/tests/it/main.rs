@@ -1,0 +1,14 @@
+//! The router end to end over loopback: real sockets, origins whose behaviour the path chooses.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod drain;
+mod faults;
+mod framing;
+mod lifecycle;
+mod limits;
+mod mirror;
+mod observe;
+mod plans;
+mod split;
+mod support;
+mod tunnel;
