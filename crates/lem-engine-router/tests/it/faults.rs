@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
+
 use lem_engine_router::{Condition, MatchRule, Pattern, RoutePlan, VersionRoute, limits};
 
 use crate::support::*;
@@ -95,8 +97,9 @@ async fn a_write_is_sent_once() {
         let count = seen.clone();
         tokio::spawn(async move {
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.readable().await.unwrap();
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                assert!(stream.read(&mut head).await.unwrap() > 0);
                 count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             }
         });
