@@ -1,0 +1,17 @@
+//! Facts this crate owns, and what it hears.
+
+// owned facts
+pub use lem_model::fact::{
+    ActionRefused, ActionTaken, AttributionAbstained, AttributionConfirmed, AttributionProposed, AttributionRejected,
+    RegressionMarked, ReportPublished, RiskRaised,
+};
+
+// heard, from their owners
+pub use lem_model::fact::{
+    AlertFired, AlertResolved, ArtifactPackaged, ArtifactQuarantined, ChangeMerged, IncidentDetected, IncidentResolved,
+    ReleasePlanned, RollbackRefused, RolloutAborted, RolloutFinished, RolloutStarted, RoutesApplied, ServiceDeployed,
+    ServiceRolledBack, ServiceUpgraded, VerdictReached,
+};
+
+// requests made, answered by their owners
+pub use lem_model::fact::{IncidentRequested, QuarantineRequested, RevertRequested, RollbackRequested};

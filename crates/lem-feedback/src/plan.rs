@@ -1,0 +1,13 @@
+//! Decisions, all pure: values in, values out, time as an argument.
+
+pub mod candidate;
+pub mod confirm;
+pub mod dora;
+pub mod factor;
+pub mod onset;
+pub mod rank;
+pub mod safety;
+pub mod stats;
+
+pub use candidate::{Candidate, candidates};
+pub use rank::{Evidence, Ranking, rank};

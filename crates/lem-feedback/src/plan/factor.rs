@@ -1,0 +1,205 @@
+//! The bounded factors of a score. Each renders one sentence with its numbers; unknown is said, and counts as the page
+//! of each constant says.
+
+use super::candidate::Candidate;
+use super::stats::{Band, fisher_greater};
+use crate::state::KindHistory;
+use jiff::Timestamp;
+use lem_model::fact::{Factor, Onset};
+use lem_model::port::{CohortCount, NewPattern, Scope, Series};
+use std::collections::BTreeSet;
+
+/// Time constant of the time factor.
+const TIME_SCALE_S: f64 = 1_800.0;
+/// What unknown topology and unknown anomaly count: what is not monitored must neither win nor vanish.
+pub const UNKNOWN: f64 = 0.3;
+/// Smallest width of an error-ratio band: one request in a hundred.
+pub const RATIO_FLOOR: f64 = 0.01;
+/// Where a z stops counting.
+const Z_CAP: f64 = 50.0;
+/// Failures without which a cohort says nothing.
+const MIN_FAILURES: u64 = 8;
+/// Requests per cohort without which it says nothing.
+const MIN_COHORT: u64 = 50;
+
+fn factor(name: &str, value: f64, sentence: String) -> Factor {
+    Factor { name: name.into(), value, sentence, query: None }
+}
+
+/// `exp(-lag / 30 min)`, 0 for what took effect after the onset.
+pub fn time(candidate: &Candidate, onset: &Onset) -> Factor {
+    let lag = onset.to.duration_since(candidate.effective_at).as_secs_f64();
+    if lag < 0.0 {
+        return factor("time", 0.0, "took effect after the symptom began".into());
+    }
+    let value = libm::exp(-lag / TIME_SCALE_S).clamp(0.02, 1.0);
+    let sentence = format!("took {} % of traffic {} before the symptom began", candidate.weight, seconds(lag));
+    factor("time", value, sentence)
+}
+
+/// Same service is no hop; without a call graph anything else is unknown.
+pub fn topology(candidate: &Candidate, symptom: &Scope) -> Factor {
+    if candidate.scope == *symptom {
+        return factor("topology", 1.0, format!("changes {} itself", symptom.service));
+    }
+    if candidate.scope.environment != symptom.environment {
+        return factor(
+            "topology",
+            0.1,
+            format!("runs in {}, not in {}", candidate.scope.environment, symptom.environment),
+        );
+    }
+    factor("topology", UNKNOWN, format!("no recorded path from {} to {}", symptom.service, candidate.scope.service))
+}
+
+/// `ln(1+z)/ln(51)` of the changed version's own series against its time before the onset.
+pub fn anomaly(candidate: &Candidate, onset: &Onset, series: &[Series]) -> Factor {
+    let own = |s: &&Series| s.labels.get("version").is_none_or(|v| *v == candidate.version.as_str());
+    let versioned: Vec<_> = series.iter().filter(|s| s.labels.contains_key("version")).filter(own).collect();
+    let scored = versioned.iter().filter_map(|s| z_after(s, onset, series).map(|z| (z, *s)));
+    let Some((z, worst)) = scored.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+        return factor("anomaly", UNKNOWN, format!("no series of version {} to compare", candidate.version));
+    };
+    let z = z.clamp(0.0, Z_CAP);
+    let value = (libm::log(1.0 + z) / libm::log(1.0 + Z_CAP)).clamp(0.05, 1.0);
+    let name = worst.labels.get("signal").map_or("its series", String::as_str);
+    let sentence = format!("{name} of {} stands {z:.0} widths outside its band", candidate.version);
+    Factor { query: Some(worst.query.clone()), ..factor("anomaly", value, sentence) }
+}
+
+/// Largest z after the onset, against the series' own past, or, for a version that had none, the service's.
+fn z_after(series: &Series, onset: &Onset, all: &[Series]) -> Option<f64> {
+    let floor = if series.labels.get("signal").is_some_and(|s| s.contains("ratio")) { RATIO_FLOOR } else { 1e-3 };
+    let (before, after) = split(series, onset);
+    let band = Band::of(&before, floor).or_else(|| {
+        let signal = series.labels.get("signal");
+        let others = all
+            .iter()
+            .filter(|s| s.labels.get("signal") == signal && s.labels.get("version") != series.labels.get("version"));
+        Band::of(&others.flat_map(|s| split(s, onset).0).collect::<Vec<_>>(), floor)
+    })?;
+    // The median after the onset, not the peak: one odd scrape must not convict anybody.
+    super::stats::median(&after).map(|value| band.z(value))
+}
+
+/// Values up to the onset, and after it.
+fn split(series: &Series, onset: &Onset) -> (Vec<f64>, Vec<f64>) {
+    let (mut before, mut after) = (vec![], vec![]);
+    for (at, value) in series.points.iter().filter(|(_, v)| v.is_finite()) {
+        if *at <= onset.from { before.push(*value) } else { after.push(*value) }
+    }
+    (before, after)
+}
+
+/// Whether failures concentrate on the candidate's version.
+pub fn cohort(candidate: &Candidate, cohorts: &[CohortCount]) -> Factor {
+    let of = |c: &&CohortCount| c.cohort.get("version").is_some_and(|v| *v == candidate.version.as_str());
+    let (total, bad) = cohorts.iter().fold((0, 0), |(t, b), c| (t + c.total, b + c.bad.min(c.total)));
+    let (total_in, bad_in) = cohorts.iter().filter(of).fold((0, 0), |(t, b), c| (t + c.total, b + c.bad.min(c.total)));
+    let others = total - total_in;
+    if total_in < 1 || others < MIN_COHORT || bad < MIN_FAILURES {
+        let sentence = format!("{bad} failing requests, {others} on other versions: too few to compare versions");
+        return factor("cohort", 1.0, sentence);
+    }
+    let p = fisher_greater(bad_in, total_in, bad, total);
+    let (share_bad, share) = (bad_in as f64 / bad as f64, total_in as f64 / total as f64);
+    let sentence = format!(
+        "{bad_in} of {bad} failing requests on {}, which took {:.0} % of the traffic",
+        candidate.version,
+        share * 100.0
+    );
+    if share_bad >= 0.9 && p < 0.001 {
+        return factor("cohort", 4.0, sentence);
+    }
+    let ratio = share_bad / share;
+    if (0.8..=1.25).contains(&ratio) && total >= MIN_COHORT {
+        return factor("cohort", 0.25, sentence + ": no more than its share");
+    }
+    // Between the two: as far as the failures lean, within the same bounds.
+    factor("cohort", ratio.clamp(0.25, 2.0), sentence)
+}
+
+/// `(confirmed + 1) / (seen + 2)` of the kind, relative to the mean over kinds.
+pub fn prior(history: KindHistory, mean: f64) -> Factor {
+    let rate = f64::from(history.confirmed + 1) / f64::from(history.seen + 2);
+    let sentence = format!("{} of {} settled causes of this kind were right", history.confirmed, history.seen);
+    factor("prior", (rate / mean).clamp(0.5, 2.0), sentence)
+}
+
+/// Share of the words in error lines that name the files of the diff.
+pub fn text(candidate: &Candidate, patterns: &[NewPattern]) -> Factor {
+    let said: BTreeSet<String> =
+        patterns.iter().flat_map(|p| words(&p.sample).chain(words(&p.template)).collect::<Vec<_>>()).collect();
+    let named: Vec<&str> =
+        candidate.files.iter().map(|f| f.path.as_str()).filter(|path| mentions(&said, path)).collect();
+    if named.is_empty() {
+        return factor("text", 1.0, "error lines do not name the changed files".into());
+    }
+    let share = named.len() as f64 / candidate.files.len().max(1) as f64;
+    let shown = named.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+    factor("text", (1.0 + share).clamp(1.0, 2.0), format!("the diff touches {shown}, which error lines name"))
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    let part = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
+    text.split(part).filter(|w| w.len() >= 4).map(str::to_lowercase)
+}
+
+fn mentions(said: &BTreeSet<String>, path: &str) -> bool {
+    let path = path.to_lowercase();
+    let name = path.rsplit('/').next().unwrap_or(&path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    // Names that every repository has prove nothing.
+    let common = matches!(stem, "main" | "index" | "readme" | "lib" | "mod" | "test" | "config");
+    said.contains(&path)
+        || said.iter().any(|w| w.ends_with(name))
+        || (!common && stem.len() >= 4 && said.contains(stem))
+}
+
+/// Larger changes and first changes are riskier, a little.
+pub fn size(candidate: &Candidate) -> Factor {
+    let lines: u32 = candidate.files.iter().map(|f| f.added.unwrap_or(0) + f.removed.unwrap_or(0)).sum();
+    let value = (0.8 + libm::log(1.0 + f64::from(lines)) / 20.0).clamp(0.8, 1.25);
+    factor("size", value, format!("{lines} changed lines in {} files", candidate.files.len()))
+}
+
+/// What speaks against a candidate: × 0.3 each, never below 0.05.
+pub fn counter_evidence(candidate: &Candidate, healthy_elsewhere: &[String]) -> (Factor, Vec<String>) {
+    let mut against: Vec<String> =
+        healthy_elsewhere.iter().map(|place| format!("the same artifact is healthy in {place}")).collect();
+    if candidate.passed {
+        against.push("its canary passed".into());
+    }
+    let value = libm::pow(0.3, against.len() as f64).max(0.05);
+    let sentence = if against.is_empty() { "nothing speaks against it".into() } else { against.join("; ") };
+    (factor("counterEvidence", value, sentence), against)
+}
+
+/// A surge of traffic competes as a cause that no change explains.
+pub fn traffic(onset: &Onset, series: &[Series]) -> Option<(f64, String, String)> {
+    let rate = series
+        .iter()
+        .find(|s| s.labels.get("signal").is_some_and(|s| s == "rate") && !s.labels.contains_key("version"))?;
+    let (before, after) = split(rate, onset);
+    let before = super::stats::median(&before).filter(|m| *m > 0.0)?;
+    let after = super::stats::median(&after)?;
+    let growth = after / before - 1.0;
+    // Doubling is where a service that was sized with care begins to suffer.
+    let strength = (growth - 0.5).clamp(0.0, 1.0);
+    (strength > 0.0).then(|| (strength, format!("traffic rose by {:.0} %", growth * 100.0), rate.query.clone()))
+}
+
+/// A number of seconds as people say it.
+pub fn seconds(value: f64) -> String {
+    match value {
+        v if v < 90.0 => format!("{v:.0} s"),
+        v if v < 5_400.0 => format!("{:.0} min", v / 60.0),
+        v => format!("{:.1} h", v / 3_600.0),
+    }
+}
+
+/// Whether points reach up to a time: a stale series must not speak.
+pub fn is_fresh(series: &[Series], now: Timestamp, max_age_s: f64) -> bool {
+    let newest = series.iter().filter_map(|s| s.points.last()).map(|p| p.0).max();
+    newest.is_some_and(|t| now.duration_since(t).as_secs_f64() <= max_age_s)
+}

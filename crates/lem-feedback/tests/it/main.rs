@@ -1,0 +1,6 @@
+//! Stories: what the loop recorded goes in, who is named comes out.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod dora;
+mod ranking;
+mod story;
