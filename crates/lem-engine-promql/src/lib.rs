@@ -1,0 +1,28 @@
+//! PromQL: parser with spans and columnar evaluator.
+//!
+//! Box of the workflow: 4 OBSERVE, below the stage; the language in which metrics are asked for.
+//! In: query text, parameters, and series through a [`Querier`]. Out: a [`QueryResult`] or an error
+//! with its place. Events: none. It never does input or output of its own, reads no clock and
+//! spawns nothing: first all selectors are read concurrently (*populate*), then the query is worked
+//! out as a pure function of what was read (*evaluate*).
+//!
+//! Semantics, wording and positions follow Prometheus 3.14.
+
+mod annotations;
+pub mod ast;
+mod error;
+pub mod funcs;
+pub mod histogram;
+pub mod labels;
+mod lex;
+pub mod number;
+mod parse;
+mod querier;
+mod value;
+
+pub use annotations::MAX_ANNOTATIONS;
+pub use error::{ParseError, QueryError, position};
+pub use labels::{Labels, MatchOp, Matcher};
+pub use parse::{Features, MAX_CHAIN, MAX_NESTING, parse, parse_selector};
+pub use querier::{MemoryQuerier, Querier, SelectHints};
+pub use value::{QueryResult, QueryValue, Sample, SeriesData, Value, VectorSample};
