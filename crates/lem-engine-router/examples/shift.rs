@@ -50,7 +50,7 @@ async fn main() -> Result<(), Failure> {
         failed += report.failed;
         slowest = slowest.max(report.slowest);
     }
-    let seen = seen.lock();
+    let seen = std::mem::take(&mut *seen.lock());
     let unique = seen.iter().collect::<HashSet<_>>().len();
     let lost = sent - unique as u64;
     let doubled = seen.len() - unique;

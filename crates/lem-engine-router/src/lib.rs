@@ -5,7 +5,7 @@
 //! plans tells the ledger.
 //!
 //! ```text
-//! client -> server -> framing -> proxy -> table (rules, sticky, shares) -> upstream -> version
+//! client -> server -> framing -> proxy -> table (rules, sticky, shares) -> exchange -> upstream -> version
 //!                                  |-> mirror, tunnel          flight, body -> observe
 //! ```
 //!
@@ -20,6 +20,7 @@
 
 mod body;
 mod drain;
+mod exchange;
 mod flight;
 mod framing;
 mod headers;

@@ -9,14 +9,13 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
-use crate::body::{Progress, RequestBody, ResponseBody, Watch};
+use crate::body::{RequestBody, ResponseBody, Watch};
+use crate::exchange::{Answered, Fault, Trip};
 use crate::flight::{Flight, Note};
 use crate::framing::{self, Verdict};
-use crate::observe::Upstream;
 use crate::router::Shared;
 use crate::table::{AppTable, Choice};
-use crate::upstream::{Endpoint, Link, Unanswered};
-use crate::{headers, limits, mirror, tunnel};
+use crate::{headers, mirror, tunnel};
 
 /// What the requests of one client connection share.
 #[derive(Debug)]
@@ -33,39 +32,6 @@ pub(crate) struct Routed {
     pub(crate) app: Arc<AppTable>,
     pub(crate) choice: Choice,
     pub(crate) flight: Box<Flight>,
-}
-
-/// Why there is no answer from the version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    NoHealthyVersion,
-    Connect,
-    Protocol,
-    Timeout,
-    BodyTooLarge,
-    BodyLate,
-    ClientFailed,
-}
-
-impl Fault {
-    fn answer(self) -> (StatusCode, &'static str) {
-        match self {
-            Self::NoHealthyVersion => (StatusCode::SERVICE_UNAVAILABLE, "no healthy version\n"),
-            Self::Connect => (StatusCode::BAD_GATEWAY, "cannot connect to the version\n"),
-            Self::Protocol => (StatusCode::BAD_GATEWAY, "the version broke off or answered no HTTP\n"),
-            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "the version did not answer in time\n"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request body over the limit\n"),
-            Self::BodyLate => (StatusCode::REQUEST_TIMEOUT, "request body did not arrive in time\n"),
-            Self::ClientFailed => (StatusCode::BAD_REQUEST, "request body broke off\n"),
-        }
-    }
-
-    fn upstream(self) -> Upstream {
-        match self {
-            Self::NoHealthyVersion | Self::Connect | Self::Protocol | Self::Timeout => Upstream::Failed,
-            Self::BodyTooLarge | Self::BodyLate | Self::ClientFailed => Upstream::Fine,
-        }
-    }
 }
 
 /// Answers a request; whatever goes wrong is a status.
@@ -161,138 +127,29 @@ async fn forward(client: &Client, routed: Routed, head: request::Parts, body: In
     *request.uri_mut() = head.uri;
     *request.headers_mut() = head.headers;
     app.state.budget.earn();
-    match exchange(client, &app, choice.route, request, &watch).await {
-        Ok((response, link, endpoint)) => passed(client, &app, choice, flight, response, link, endpoint),
+    let trip = Trip {
+        shared: &client.shared,
+        worker: client.worker,
+        app: &app,
+        route: &app.routes[choice.route],
+        watch: &watch,
+    };
+    match trip.exchange(request).await {
+        Ok(answered) => passed(client, choice, flight, answered),
         Err(fault) => failed(flight, fault),
     }
 }
 
-/// Sends the request, if need be again: to another endpoint when it could not connect, over a new
-/// connection when a pooled one turned out closed, and for idempotent requests when it broke off.
-async fn exchange(
-    client: &Client,
-    app: &AppTable,
-    route: usize,
-    mut request: Request<RequestBody>,
-    watch: &Watch,
-) -> Result<(Response<Incoming>, Link, Arc<Endpoint>), Fault> {
-    let route = &app.routes[route];
-    let stats = &route.version.stats;
-    let (mut last, mut fresh) = (None, false);
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let now = Instant::now();
-        let clock_ms = client.shared.clock_ms(now);
-        let endpoint = route.endpoint(clock_ms, last).ok_or(Fault::NoHealthyVersion)?;
-        let pooled = if fresh { None } else { endpoint.take(client.worker, now) };
-        let mut link = match pooled {
-            Some(link) => link,
-            None => match Link::open(endpoint.addr, app.connect_timeout).await {
-                Ok(link) => link,
-                Err(error) => {
-                    endpoint.failed(client.shared.clock_ms(Instant::now()));
-                    tracing::debug!(endpoint = %endpoint.addr, %error, "cannot connect");
-                    last = Some(endpoint.addr);
-                    let another = route.endpoint(clock_ms, last).is_some_and(|e| Some(e.addr) != last);
-                    if another && attempt < limits::ATTEMPTS_MAX && app.state.budget.spend() {
-                        stats.retried.fetch_add(1, Relaxed);
-                        continue;
-                    }
-                    return Err(Fault::Connect);
-                }
-            },
-        };
-        let spare = replayable(&request);
-        let unanswered = match timed(app, &mut link, request, watch).await {
-            Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
-                endpoint.succeeded();
-                return Ok((response, link, endpoint));
-            }
-            Ok(_) => return Err(Fault::Protocol), // nobody asked to switch
-            Err(Failure::Late) => {
-                let fault = if watch.progress() == Progress::Waiting { Fault::BodyLate } else { Fault::Timeout };
-                if fault == Fault::Timeout {
-                    endpoint.failed(client.shared.clock_ms(Instant::now()));
-                }
-                return Err(fault);
-            }
-            Err(Failure::Broken(unanswered)) => unanswered,
-        };
-        match watch.progress() {
-            Progress::TooLarge => return Err(Fault::BodyTooLarge),
-            Progress::ClientFailed => return Err(Fault::ClientFailed),
-            _ => {}
-        }
-        tracing::debug!(endpoint = %endpoint.addr, error = %unanswered.error, reused = link.reused, "no answer");
-        let stale = link.reused;
-        if !stale {
-            endpoint.failed(client.shared.clock_ms(Instant::now()));
-        }
-        let again = unanswered.unsent.or(spare).ok_or(Fault::Protocol)?;
-        if attempt >= limits::ATTEMPTS_MAX || !(stale || app.state.budget.spend()) {
-            return Err(Fault::Protocol);
-        }
-        stats.retried.fetch_add(1, Relaxed);
-        request = again;
-        fresh = true;
-        last = (!stale).then_some(endpoint.addr);
-    }
-}
-
-enum Failure {
-    Late,
-    Broken(Unanswered),
-}
-
-/// One try within the plan's time. The clock starts again as long as the request body moves.
-async fn timed(
-    app: &AppTable,
-    link: &mut Link,
-    request: Request<RequestBody>,
-    watch: &Watch,
-) -> Result<Response<Incoming>, Failure> {
-    let mut exchange = std::pin::pin!(link.exchange(request));
-    let mut frames = watch.frames();
-    loop {
-        match tokio::time::timeout(app.upstream_timeout, exchange.as_mut()).await {
-            Ok(answer) => return answer.map_err(Failure::Broken),
-            Err(_) if watch.frames() != frames => frames = watch.frames(),
-            Err(_) => return Err(Failure::Late),
-        }
-    }
-}
-
-/// A second copy of a request that may be sent twice: idempotent and without a body.
-fn replayable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_idempotent() || !matches!(request.body(), RequestBody::Empty) {
-        return None;
-    }
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
-}
-
-fn passed(
-    client: &Client,
-    app: &AppTable,
-    choice: Choice,
-    mut flight: Box<Flight>,
-    response: Response<Incoming>,
-    link: Link,
-    endpoint: Arc<Endpoint>,
-) -> Response<ResponseBody> {
-    let (mut head, body) = response.into_parts();
+fn passed(client: &Client, choice: Choice, mut flight: Box<Flight>, answered: Answered) -> Response<ResponseBody> {
+    let (mut head, body) = answered.response.into_parts();
     flight.status = head.status.as_u16();
     head.version = http::Version::HTTP_11;
     headers::strip(&mut head.headers);
-    let version = &app.routes[choice.route].version;
-    head.headers.insert(headers::X_RELEASE, version.header.clone());
+    head.headers.insert(headers::X_RELEASE, flight.version.header.clone());
     if let Some(cookie) = choice.cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
+    let Answered { link, endpoint, .. } = answered;
     let body = ResponseBody::linked(body, link, endpoint, client.worker, flight);
     Response::from_parts(head, body)
 }

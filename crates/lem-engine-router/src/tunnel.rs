@@ -10,9 +10,10 @@ use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{RequestBody, ResponseBody};
+use crate::exchange::Fault;
 use crate::flight::Flight;
 use crate::headers;
-use crate::proxy::{Client, Fault, Routed, failed};
+use crate::proxy::{Client, Routed, failed};
 use crate::upstream::connect;
 
 /// The protocol to change to. An upgrade to h2c is not passed on: it would carry requests past every
