@@ -36,7 +36,7 @@ mod store;
 mod wal;
 mod xor;
 
-// pub mod text;
+pub mod text;
 
 pub use commit::Appended;
 pub use disk::{DiskGate, Refusal};
