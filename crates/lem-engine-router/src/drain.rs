@@ -60,27 +60,32 @@ impl Tunnels {
     }
 }
 
-/// Waits until nothing is under way or the grace is over.
-pub(crate) async fn drain(version: &Version, grace: Duration) -> Drained {
+/// Waits until nothing is under way or the grace is over. Nothing when a plan gave the version traffic
+/// again meanwhile.
+pub(crate) async fn drain(version: &Version, grace: Duration) -> Option<Drained> {
     version.draining.store(true, SeqCst);
     let at_start = version.in_flight.load(SeqCst);
     let emptied = async {
         loop {
             let mut empty = std::pin::pin!(version.empty.notified());
             empty.as_mut().enable();
-            if version.in_flight.load(SeqCst) == 0 {
+            if version.in_flight.load(SeqCst) == 0 || !version.draining.load(SeqCst) {
                 return;
             }
             empty.await;
         }
     };
-    if tokio::time::timeout(grace, emptied).await.is_ok() {
-        return Drained { finished: at_start, abandoned: 0, tunnels: Vec::new() };
+    let in_time = tokio::time::timeout(grace, emptied).await.is_ok();
+    if !version.draining.load(SeqCst) {
+        return None;
+    }
+    if in_time {
+        return Some(Drained { finished: at_start, abandoned: 0, tunnels: Vec::new() });
     }
     let tunnels = version.tunnels.list();
     let abandoned = version.in_flight.load(SeqCst);
     version.overdue.store(true, SeqCst);
     // A fresh token, so that tunnels of a later life of this version are not born cut.
     std::mem::take(&mut *version.cut.lock()).cancel();
-    Drained { finished: at_start.saturating_sub(abandoned), abandoned, tunnels }
+    Some(Drained { finished: at_start.saturating_sub(abandoned), abandoned, tunnels })
 }

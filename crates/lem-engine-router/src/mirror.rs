@@ -51,7 +51,8 @@ pub(crate) fn copy(
 ) -> Option<Copy> {
     let mirror = table.mirror.as_ref()?;
     let wanted = mirror.methods == MirrorMethods::All || head.method.is_safe();
-    if !wanted || mirror.route == chosen {
+    let draining = table.routes[mirror.route].version.draining.load(Relaxed);
+    if !wanted || mirror.route == chosen || draining {
         return None;
     }
     let counts = &table.state.mirror;

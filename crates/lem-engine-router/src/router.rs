@@ -83,6 +83,8 @@ pub enum RouterError {
     NoRuntime,
     #[error("no app is called {0}")]
     UnknownApp(String),
+    #[error("a plan gave version {version} of app {app} traffic again while it was draining")]
+    DrainEnded { app: String, version: String },
     #[error("app {app} has no version {version}")]
     UnknownVersion { app: String, version: String },
 }
@@ -251,13 +253,16 @@ impl RouterHandle {
     }
 
     /// Sends nothing new to a version, waits for what is under way, and reports. Without another version
-    /// to take over, new requests get 503. A plan that gives the version weight ends the drain.
+    /// to take over, new requests get 503. A plan that gives the version weight or a rule ends the drain,
+    /// which then fails with [`RouterError::DrainEnded`].
     pub async fn drain(&self, app: &str, version: &str, grace: Duration) -> Result<Drained, RouterError> {
         let state = self.state(app)?;
         let known = state.registry.lock().versions.iter().find(|v| &*v.id == version).cloned();
         let version =
             known.ok_or_else(|| RouterError::UnknownVersion { app: app.to_owned(), version: version.to_owned() })?;
-        Ok(drain::drain(&version, grace).await)
+        drain::drain(&version, grace)
+            .await
+            .ok_or_else(|| RouterError::DrainEnded { app: app.to_owned(), version: version.id.to_string() })
     }
 
     /// The open tunnels of an app by version.

@@ -178,6 +178,13 @@ impl Version {
         }
     }
 
+    /// Ends a drain: the version has traffic again.
+    fn revive(&self) {
+        self.overdue.store(false, SeqCst);
+        self.draining.store(false, SeqCst);
+        self.empty.notify_waiters();
+    }
+
     fn open(&self, addrs: &[SocketAddr], workers: usize) -> Vec<Arc<Endpoint>> {
         let mut known = self.endpoints.lock();
         let wanted = addrs
@@ -239,8 +246,7 @@ impl AppTable {
                 let version = registry.version(state, &wanted.id);
                 let endpoints = version.open(&wanted.endpoints, workers);
                 if wanted.weight > 0 || plan.rules.iter().any(|rule| rule.version == wanted.id) {
-                    version.overdue.store(false, SeqCst);
-                    version.draining.store(false, SeqCst);
+                    version.revive();
                 }
                 Route { version, endpoints, weight: wanted.weight, next: AtomicUsize::new(0) }
             })
@@ -336,6 +342,8 @@ impl Registry {
     /// Forgets the longest retired versions beyond the limit.
     fn retire(&mut self, plan: &RoutePlan) {
         let retired = |v: &Arc<Version>| !plan.versions.iter().any(|p| *p.id == *v.id);
+        // Their connections close once the requests on them are over.
+        self.versions.iter().filter(|v| retired(v)).for_each(|v| v.endpoints.lock().clear());
         let mut excess =
             self.versions.iter().filter(|v| retired(v)).count().saturating_sub(limits::RETIRED_VERSIONS_MAX);
         self.versions.retain(|version| {
@@ -389,5 +397,21 @@ impl Budget {
         }
         self.0.fetch_add(price, Relaxed);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_are_earned_spent_and_capped() {
+        let budget = Budget::default();
+        let spent = |budget: &Budget| (0..10_000).take_while(|_| budget.spend()).count() as u32;
+        assert_eq!(spent(&budget), limits::RETRIES_AT_START);
+        (0..2 * limits::REQUESTS_PER_RETRY).for_each(|_| budget.earn());
+        assert_eq!(spent(&budget), 2);
+        (0..100 * limits::RETRIES_SAVED_MAX).for_each(|_| budget.earn());
+        assert_eq!(spent(&budget), limits::RETRIES_SAVED_MAX);
     }
 }

@@ -180,7 +180,30 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[tokio::test]
+    async fn idle_connections_are_kept_for_a_time_and_up_to_a_number() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::new(listener.local_addr().unwrap(), 1);
+        let mut accepted = Vec::new();
+        for _ in 0..=limits::IDLE_PER_ENDPOINT_MAX {
+            let link = Link::open(endpoint.addr, Duration::from_secs(5)).await.unwrap();
+            accepted.push(listener.accept().await.unwrap());
+            endpoint.put(0, link);
+        }
+        assert_eq!(endpoint.idle[0].lock().len(), limits::IDLE_PER_ENDPOINT_MAX);
+        let now = Instant::now();
+        assert!(endpoint.take(0, now).is_some());
+        endpoint.sweep(now);
+        assert_eq!(endpoint.idle[0].lock().len(), limits::IDLE_PER_ENDPOINT_MAX - 1);
+        endpoint.sweep(now + limits::IDLE_TIMEOUT);
+        assert!(endpoint.idle[0].lock().is_empty());
+        let late = Link::open(endpoint.addr, Duration::from_secs(5)).await.unwrap();
+        endpoint.put(0, late);
+        assert!(endpoint.take(0, Instant::now() + limits::IDLE_TIMEOUT).is_none());
+    }
 
     #[test]
     fn ejections_double_up_to_a_limit() {

@@ -79,3 +79,55 @@ async fn a_websocket_gets_the_grace_is_listed_and_closed() {
     assert!(socket.is_closed().await);
     until("tunnel gone", || counts(&router, "v1").in_flight == 0).await;
 }
+
+#[tokio::test]
+async fn a_plan_with_weight_ends_a_drain_under_way() {
+    let old = Origin::start("v1").await;
+    let router = router();
+    router.apply(APP, plan(&[("v1", old.addr, 1)])).unwrap();
+    let mut slow = Talk::to(&router).await;
+    slow.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    old.waiting.acquire().await.unwrap().forget();
+    let again = async { router.apply(APP, plan(&[("v1", old.addr, 1)])).unwrap() };
+    let (drained, _) = tokio::join!(router.drain(APP, "v1", PATIENCE), again);
+    let message = drained.unwrap_err().to_string();
+    assert_eq!(message, "a plan gave version v1 of app shop traffic again while it was draining");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_reaches_a_version_reported_as_drained() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    let (old, new) = (Origin::start("v1").await, Origin::start("v2").await);
+    let mut options = options();
+    options.workers = lem_engine_router::Workers::Threads(2.try_into().unwrap());
+    let router = Arc::new(lem_engine_router::Router::start(options).unwrap());
+    let both = plan(&[("v1", old.addr, 1), ("v2", new.addr, 1)]);
+    router.apply(APP, both.clone()).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..6)
+        .map(|_| {
+            let (router, done) = (router.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut talk = Talk::to(&router).await;
+                while !done.load(SeqCst) {
+                    assert_eq!(talk.get("/").await.status, 200);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        let drained = router.drain(APP, "v1", PATIENCE).await.unwrap();
+        assert_eq!(drained.abandoned, 0);
+        let (at_drain, meanwhile) = (old.seen.lock().len(), new.seen.lock().len());
+        until("requests elsewhere", || new.seen.lock().len() > meanwhile + 20).await;
+        assert_eq!(old.seen.lock().len(), at_drain);
+        router.apply(APP, both.clone()).unwrap();
+        until("requests again", || old.seen.lock().len() > at_drain).await;
+    }
+    done.store(true, SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+}

@@ -76,3 +76,46 @@ async fn a_removed_app_is_gone() {
     assert_eq!(Talk::to(&router).await.get("/").await.status, 404);
     assert!(router.remove(APP).is_err() && router.counts(APP).is_err() && router.plan(APP).is_none());
 }
+
+#[tokio::test]
+async fn connections_to_a_version_out_of_the_plan_are_closed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = Origin::start("v2").await;
+    let router = router();
+    router.apply(APP, plan(&[("v1", listener.local_addr().unwrap(), 1)])).unwrap();
+    let mut talk = Talk::to(&router).await;
+    talk.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut origin = Talk::over(stream);
+    origin.expect("GET / HTTP/1.1").await;
+    origin.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(talk.reply().await.status, 200);
+    router.apply(APP, plan(&[("v2", other.addr, 1)])).unwrap();
+    assert!(origin.ends().await, "long before the idle timeout");
+}
+
+#[tokio::test]
+async fn responses_without_a_body_keep_the_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let router = router();
+    router.apply(APP, plan(&[("v1", listener.local_addr().unwrap(), 1)])).unwrap();
+    let mut talk = Talk::to(&router).await;
+    talk.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut origin = Talk::over(stream);
+    for (head, request) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD / HTTP/1.1"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", "GET /a HTTP/1.1"),
+        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "GET /b HTTP/1.1"),
+    ] {
+        if request != "HEAD / HTTP/1.1" {
+            talk.send(&format!("{request}\r\nHost: a\r\n\r\n")).await;
+        }
+        // All over the first connection: a second one would leave this waiting.
+        origin.expect(request).await;
+        origin.skip_head().await;
+        origin.send(head).await;
+        talk.expect(head.split("\r\n").next().unwrap()).await;
+        talk.skip_head().await;
+    }
+}

@@ -187,6 +187,26 @@ impl Talk {
         Self { stream: BufReader::new(stream) }
     }
 
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Reads lines up to the empty one.
+    pub(crate) async fn skip_head(&mut self) {
+        let skip = async {
+            // The first line may be the rest of one already read.
+            self.line().await;
+            while self.line().await.is_some_and(|line| !line.is_empty()) {}
+        };
+        tokio::time::timeout(PATIENCE, skip).await.unwrap();
+    }
+
+    /// Whether the other side closes, whatever it sends before.
+    pub(crate) async fn ends(&mut self) -> bool {
+        let mut rest = Vec::new();
+        tokio::time::timeout(PATIENCE / 4, self.stream.read_to_end(&mut rest)).await.is_ok()
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.get_with(path, "").await
     }
