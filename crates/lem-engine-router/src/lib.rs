@@ -1,8 +1,8 @@
 //! Layer 7 router: the part of stage 3, deploy, that moves traffic between versions.
 //!
-//! In: a [`RoutePlan`] per app, and HTTP/1.1 requests. Out: responses of the versions, exact counts per
-//! version ([`VersionCounts`]), Prometheus text, access records. Events: none; the stage that applies
-//! plans tells the ledger.
+//! In: a [`RoutePlan`] per app, and requests in HTTP/1.1 or in HTTP/2 with prior knowledge. Out: responses
+//! of the versions, which are spoken to in HTTP/1.1; exact counts per version ([`VersionCounts`]),
+//! Prometheus text, access records. Events: none; the stage that applies plans tells the ledger.
 //!
 //! ```text
 //! client -> server -> framing -> proxy -> table (rules, sticky, shares) -> exchange -> upstream -> version

@@ -8,6 +8,8 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 pub const HEADER_LINES_MAX: usize = 100;
 /// Bytes of one request body unless the plan sets its own; beyond it the answer is 413.
 pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Requests under way at once on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 128;
 /// Client connections open at once; a further one gets 503 and is closed.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Connections the kernel queues before we accept them.

@@ -1,18 +1,19 @@
 //! Listening: workers accept connections and serve them until the router stops.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -86,7 +87,29 @@ async fn turn_away(mut stream: TcpStream) {
     _ = tokio::time::timeout(FULL_TIMEOUT, told).await;
 }
 
+/// What a connection speaks.
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// HTTP/2 with prior knowledge begins with "PRI", which no HTTP/1 method may be (RFC 9113 section 3.4).
+async fn protocol(stream: &TcpStream, timeout: Duration) -> Option<Protocol> {
+    let mut first = [0; 3];
+    match tokio::time::timeout(timeout, stream.peek(&mut first)).await {
+        Ok(Ok(n)) if n > 0 => Some(if &first == b"PRI" { Protocol::Http2 } else { Protocol::Http1 }),
+        _ => None,
+    }
+}
+
 async fn serve(shared: Arc<Shared>, worker: usize, stream: TcpStream, addr: SocketAddr) {
+    let protocol = tokio::select! {
+        protocol = protocol(&stream, shared.head_timeout) => protocol,
+        () = shared.stop.cancelled() => None,
+    };
+    let Some(protocol) = protocol else {
+        return; // closed, silent, or the router stops
+    };
     _ = stream.set_nodelay(true); // a slower answer at worst
     let verdict = Arc::new(Verdict::default());
     let client = Arc::new(Client {
@@ -98,22 +121,45 @@ async fn serve(shared: Arc<Shared>, worker: usize, stream: TcpStream, addr: Sock
     });
     let service = service_fn(move |request| {
         let client = client.clone();
-        async move { Ok::<_, std::convert::Infallible>(proxy::answer(client, request).await) }
+        async move { Ok::<_, Infallible>(proxy::answer(client, request).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.head_timeout)
-        .max_header_size(limits::HEAD_BYTES_MAX)
-        .max_headers(limits::HEADER_LINES_MAX)
-        .serve_connection(TokioIo::new(Tracked::new(stream, verdict)), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
+    let ended = match protocol {
+        Protocol::Http1 => {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(shared.head_timeout)
+                .max_header_size(limits::HEAD_BYTES_MAX)
+                .max_headers(limits::HEADER_LINES_MAX)
+                .serve_connection(TokioIo::new(Tracked::new(stream, verdict)), service)
+                .with_upgrades();
+            follow(&shared, pin!(connection), |connection| connection.graceful_shutdown()).await
+        }
+        Protocol::Http2 => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(shared.head_timeout)
+                .max_header_list_size(limits::HEAD_BYTES_MAX as u32)
+                .max_concurrent_streams(limits::STREAMS_MAX)
+                .serve_connection(TokioIo::new(stream), service);
+            follow(&shared, pin!(connection), |connection| connection.graceful_shutdown()).await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(client = %addr, %error, "connection ended");
+    }
+}
+
+/// Drives a connection to its end, gently when the router stops, at once when it is killed.
+///
+/// The stop signals register this task's waker once; polling them on every wake of the connection
+/// would take their lock for each request.
+async fn follow<C>(shared: &Shared, mut connection: Pin<&mut C>, end: impl Fn(Pin<&mut C>)) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
     let mut stopping = pin!(shared.stop.cancelled());
     let mut killing = pin!(shared.kill.cancelled());
-    let mut told = false;
-    let mut listens = false;
-    // The stop signals register this task's waker once; polling them on every wake of the connection
-    // would take their lock for each request.
+    let (mut listens, mut told) = (false, false);
     std::future::poll_fn(|cx| {
         if !listens {
             listens = true;
@@ -122,17 +168,13 @@ async fn serve(shared: Arc<Shared>, worker: usize, stream: TcpStream, addr: Sock
         if shared.stopping.load(Relaxed) {
             if !told {
                 told = true;
-                connection.as_mut().graceful_shutdown();
+                end(connection.as_mut());
             }
             if killing.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
         }
-        connection.as_mut().poll(cx).map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(client = %addr, %error, "connection ended");
-            }
-        })
+        connection.as_mut().poll(cx)
     })
-    .await;
+    .await
 }

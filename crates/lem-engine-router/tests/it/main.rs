@@ -4,6 +4,7 @@
 mod drain;
 mod faults;
 mod framing;
+mod http2;
 mod lifecycle;
 mod limits;
 mod mirror;
