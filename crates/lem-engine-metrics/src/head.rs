@@ -195,7 +195,9 @@ impl Head {
         for series in self.all() {
             let mut data = series.data.lock();
             data.truncate(until);
-            if data.range().is_some() {
+            // A deleted sample still counts for the append rules until they look past it.
+            let needed = data.range().is_some() || data.last.is_some_and(|(t, _)| t >= until);
+            if needed {
                 data.idle = false;
             } else if data.idle || data.last.is_some() {
                 series.set_removed();

@@ -273,7 +273,9 @@ impl Replay<'_> {
                 let Some(series) = self.head.by_id(id) else { return };
                 let mut data = series.data.lock();
                 data.last = last;
-                chunks.into_iter().for_each(|chunk| data.restore_chunk(chunk));
+                for chunk in chunks {
+                    data.restore_chunk(chunk);
+                }
                 // Blocks may have been cut since, without a checkpoint.
                 data.truncate(self.head.cut_until());
             }
@@ -297,5 +299,35 @@ impl Replay<'_> {
             }
         }
         self.head.raise_max_t(newest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::labels::Labels;
+    use crate::matcher::Matcher;
+    use crate::store::Sample;
+
+    /// With one hash for all, series are still told apart, before and after a restart.
+    #[test]
+    fn hash_collisions_do_not_mix_series() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Store::open_with(dir.path().to_owned(), Options::default(), |_| 7).unwrap().0;
+        let labels = |n: i32| Labels::new([("__name__", "up"), ("i", &n.to_string())]).unwrap();
+        for round in 0..3 {
+            let store = open();
+            for n in 0..20 {
+                let appended = store.append(&[Sample::new(labels(n), round, f64::from(n))]).unwrap();
+                assert_eq!(appended.accepted, 1);
+            }
+            let found = store.select(&[Matcher::equal("__name__", "up")], 0, 10).unwrap();
+            assert_eq!(found.series.len(), 20);
+            for (labels, points) in found.series {
+                let value: f64 = labels.value("i").parse().unwrap();
+                assert!(points.len() == round as usize + 1 && points.iter().all(|p| p.1 == value));
+            }
+        }
     }
 }

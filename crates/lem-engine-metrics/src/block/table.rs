@@ -140,7 +140,9 @@ impl Symbols {
         self.texts.iter().for_each(|text| put_text(out, text));
         let mut place = 0;
         put_varint(out, series.len() as u64);
-        series.iter().for_each(|span| put_span(out, *span, &mut place));
+        for span in series {
+            put_span(out, *span, &mut place);
+        }
         put_varint(out, names.len() as u64);
         for (name, values) in names {
             put_varint(out, self.number(name));

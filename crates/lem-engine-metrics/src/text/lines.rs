@@ -247,7 +247,9 @@ impl RawSample<'_> {
         let labels = labels(pairs).map_err(fail)?;
         let chars: usize = labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
         if chars > MAX_EXEMPLAR_CHARS {
-            return Err(fail(format!("exemplar has {chars} characters, at most {MAX_EXEMPLAR_CHARS} are allowed").into()));
+            return Err(fail(
+                format!("exemplar has {chars} characters, at most {MAX_EXEMPLAR_CHARS} are allowed").into(),
+            ));
         }
         Ok(labels)
     }

@@ -52,7 +52,8 @@ mod tests {
     fn lines(text: &str, format: Format) -> Vec<String> {
         let show = |s: &TextSample| {
             let t = s.t_ms.map_or(String::new(), |t| format!(" @{t}"));
-            let exemplar = s.exemplar.as_ref().map_or(String::new(), |e| format!(" # {} {} {:?}", e.labels, e.value, e.t_ms));
+            let exemplar =
+                s.exemplar.as_ref().map_or(String::new(), |e| format!(" # {} {} {:?}", e.labels, e.value, e.t_ms));
             format!("{} {}{t}{exemplar}", s.labels, s.value)
         };
         parse(text, format).unwrap().samples.iter().map(show).collect()
@@ -103,10 +104,13 @@ mod tests {
             a_seconds_bucket{le=\"1\"} 4 1.5 # {trace_id=\"x # y\"} 0.5 1.25\n\
             a_seconds_bucket{le=\"+Inf\"} 5 # {} 3\n# EOF\n";
         let got = lines(text, Format::OpenMetrics);
-        assert_eq!(got, [
-            "a_seconds_bucket{le=\"1.0\"} 4 @1500 # {trace_id=\"x # y\"} 0.5 Some(1250)",
-            "a_seconds_bucket{le=\"+Inf\"} 5 # {} 3 None",
-        ]);
+        assert_eq!(
+            got,
+            [
+                "a_seconds_bucket{le=\"1.0\"} 4 @1500 # {trace_id=\"x # y\"} 0.5 Some(1250)",
+                "a_seconds_bucket{le=\"+Inf\"} 5 # {} 3 None",
+            ]
+        );
         let meta = &parse(text, Format::OpenMetrics).unwrap().metadata[0];
         assert_eq!((meta.kind, &*meta.unit, &*meta.help), (Kind::Histogram, "seconds", "Say \"hi\"."));
     }
@@ -121,7 +125,10 @@ mod tests {
         check("up 1\n\n# EOF\n", "line 2: empty line: \"\"");
         check("up  1\n# EOF\n", "line 1: expected a value after the series: \"up  1\"");
         check("# note\n# EOF\n", "line 1: expected TYPE, HELP, UNIT or EOF after #: \"# note\"");
-        check("# UNIT up seconds\n# EOF\n", "line 1: unit \"seconds\" is not the end of the name: \"# UNIT up seconds\"");
+        check(
+            "# UNIT up seconds\n# EOF\n",
+            "line 1: unit \"seconds\" is not the end of the name: \"# UNIT up seconds\"",
+        );
         let long = format!("up 1 # {{a=\"{}\"}} 1\n# EOF\n", "x".repeat(128));
         assert!(parse(&long, Format::OpenMetrics).unwrap_err().message.starts_with("exemplar has 129 characters"));
     }
@@ -130,13 +137,16 @@ mod tests {
     fn bounds_are_floats_where_the_type_says_so() {
         let text = "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"1000000\"} 1\n# TYPE b summary\n\
             b{quantile=\"0.50\"} 1\nb{le=\"1\"} 1\n# TYPE c gauge\nc{le=\"1\"} 1\n";
-        assert_eq!(lines(text, Format::Prometheus), [
-            "a_bucket{le=\"1.0\"} 1",
-            "a_bucket{le=\"1e+06\"} 1",
-            "b{quantile=\"0.5\"} 1",
-            "b{le=\"1\"} 1",
-            "c{le=\"1\"} 1",
-        ]);
+        assert_eq!(
+            lines(text, Format::Prometheus),
+            [
+                "a_bucket{le=\"1.0\"} 1",
+                "a_bucket{le=\"1e+06\"} 1",
+                "b{quantile=\"0.5\"} 1",
+                "b{le=\"1\"} 1",
+                "c{le=\"1\"} 1",
+            ]
+        );
     }
 
     proptest! {

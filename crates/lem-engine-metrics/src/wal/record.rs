@@ -77,7 +77,9 @@ pub(crate) fn put_delete(out: &mut Vec<u8>, start: i64, end: i64, ids: &[u64]) {
         put_signed(out, start);
         put_signed(out, end);
         put_varint(out, ids.len() as u64);
-        ids.iter().for_each(|id| put_varint(out, *id));
+        for id in ids {
+            put_varint(out, *id);
+        }
     });
 }
 
