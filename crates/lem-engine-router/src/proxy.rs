@@ -100,6 +100,8 @@ fn route(client: &Client, head: &mut request::Parts, started: Instant) -> Result
 /// section 3.2.2).
 fn normalise(head: &mut request::Parts) {
     let Some(authority) = head.uri.authority() else {
+        // HTTP/1.0 may come without Host; HTTP/1.1 then has an empty one (section 3.2).
+        head.headers.entry(header::HOST).or_insert(HeaderValue::from_static(""));
         return;
     };
     if let Ok(host) = HeaderValue::from_str(authority.as_str()) {

@@ -104,3 +104,29 @@ async fn bodies_pass_in_both_framings() {
     talk.send(&format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{big}", big.len())).await;
     assert_eq!(talk.reply().await.body, big);
 }
+
+#[tokio::test]
+async fn an_old_client_gets_no_chunks_and_needs_no_host() {
+    let origin = Origin::start("v1").await;
+    let router = router();
+    router.apply(APP, plan(&[("v1", origin.addr, 1)])).unwrap();
+    let mut talk = Talk::to(&router).await;
+    talk.send("GET /chunks HTTP/1.0\r\n\r\n").await;
+    let reply = talk.reply().await;
+    assert_eq!((reply.status, reply.headers.get("transfer-encoding")), (200, None));
+    talk.expect("part 0;part 1;part 2;part 3;part 4;").await;
+    assert!(talk.is_closed().await);
+    assert_eq!(origin.seen.lock()[0].headers["host"], "");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_100_gets_it() {
+    let origin = Origin::start("v1").await;
+    let router = router();
+    router.apply(APP, plan(&[("v1", origin.addr, 1)])).unwrap();
+    let mut talk = Talk::to(&router).await;
+    talk.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n").await;
+    talk.expect("HTTP/1.1 100 Continue\r\n\r\n").await;
+    talk.send("body").await;
+    assert_eq!(talk.reply().await.body, "body");
+}
