@@ -48,11 +48,7 @@ pub(crate) struct Forced {
 }
 
 fn for_metric(metric: &str) -> String {
-    if metric.is_empty() {
-        String::new()
-    } else {
-        format!(" for metric name {}", quote(metric))
-    }
+    if metric.is_empty() { String::new() } else { format!(" for metric name {}", quote(metric)) }
 }
 
 impl Note {
@@ -74,39 +70,24 @@ impl Note {
 
     fn text(&self) -> String {
         match self {
-            Self::InvalidQuantile(q) => format!(
-                "quantile value should be between 0 and 1, got {}",
-                format_g(*q)
-            ),
-            Self::InvalidRatio { got, to } => format!(
-                "ratio value should be between -1 and 1, got {}, capping to {}",
-                format_g(*got),
-                format_g(*to)
-            ),
+            Self::InvalidQuantile(q) => format!("quantile value should be between 0 and 1, got {}", format_g(*q)),
+            Self::InvalidRatio { got, to } => {
+                format!("ratio value should be between -1 and 1, got {}, capping to {}", format_g(*got), format_g(*to))
+            }
             Self::BadBucketLabel { metric, value } => format!(
                 "bucket label \"le\" is missing or has a malformed value of {}{}",
                 quote(value),
                 for_metric(metric)
             ),
-            Self::MixedFloatsHistograms { metric } => format!(
-                "encountered a mix of histograms and floats for metric name {}",
-                quote(metric)
-            ),
-            Self::MixedFloatsHistogramsAgg => {
-                "encountered a mix of histograms and floats for aggregation".to_owned()
+            Self::MixedFloatsHistograms { metric } => {
+                format!("encountered a mix of histograms and floats for metric name {}", quote(metric))
             }
-            Self::MixedClassicNative { metric } => format!(
-                "vector contains a mix of classic and native histograms{}",
-                for_metric(metric)
-            ),
-            Self::NotCounter { metric } => format!(
-                "this native histogram metric is not a counter: {}",
-                quote(metric)
-            ),
-            Self::NotGauge { metric } => format!(
-                "this native histogram metric is not a gauge: {}",
-                quote(metric)
-            ),
+            Self::MixedFloatsHistogramsAgg => "encountered a mix of histograms and floats for aggregation".to_owned(),
+            Self::MixedClassicNative { metric } => {
+                format!("vector contains a mix of classic and native histograms{}", for_metric(metric))
+            }
+            Self::NotCounter { metric } => format!("this native histogram metric is not a counter: {}", quote(metric)),
+            Self::NotGauge { metric } => format!("this native histogram metric is not a gauge: {}", quote(metric)),
             Self::MixedSchemas { metric } => format!(
                 "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {}",
                 quote(metric)
@@ -115,8 +96,7 @@ impl Note {
                 format!("conflicting counter resets during histogram {during}")
             }
             Self::SortInRange => {
-                "sort is ineffective for range queries since results are always ordered by labels"
-                    .to_owned()
+                "sort is ineffective for range queries since results are always ordered by labels".to_owned()
             }
             Self::PossibleNonCounter { metric } => format!(
                 "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
@@ -127,19 +107,17 @@ impl Note {
                 quote(kind),
                 quote(metric)
             ),
-            Self::IncompatibleTypes { left, op, right } => format!(
-                "incompatible sample types encountered for binary operator {}: {left} {op} {right}",
-                quote(op)
-            ),
+            Self::IncompatibleTypes { left, op, right } => {
+                format!("incompatible sample types encountered for binary operator {}: {left} {op} {right}", quote(op))
+            }
             Self::IgnoredInAggregation(op) => format!("ignored histogram in {op} aggregation"),
             Self::IgnoredInMixedRange { metric } => format!(
                 "ignored histograms in a range containing both floats and histograms for metric name {}",
                 quote(metric)
             ),
-            Self::QuantileNanResult { metric } => format!(
-                "input to histogram_quantile has NaN observations, result is NaN{}",
-                for_metric(metric)
-            ),
+            Self::QuantileNanResult { metric } => {
+                format!("input to histogram_quantile has NaN observations, result is NaN{}", for_metric(metric))
+            }
             Self::QuantileNanSkew { metric } => format!(
                 "input to histogram_quantile has NaN observations, result is skewed higher{}",
                 for_metric(metric)
@@ -175,8 +153,7 @@ impl Note {
 }
 
 fn timestamp(t_ms: i64) -> String {
-    jiff::Timestamp::from_second(t_ms / 1000)
-        .map_or_else(|_| (t_ms / 1000).to_string(), |t| t.to_string())
+    jiff::Timestamp::from_second(t_ms / 1000).map_or_else(|_| (t_ms / 1000).to_string(), |t| t.to_string())
 }
 
 /// The notes of one query, each text once.
@@ -218,11 +195,7 @@ impl Annotations {
             }
             let (line, column) = position(query, span.start);
             let kind = ["warning", "info"][at];
-            lists[at].push(format!(
-                "PromQL {kind}: {}{} ({line}:{column})",
-                note.text(),
-                note.details()
-            ));
+            lists[at].push(format!("PromQL {kind}: {}{} ({line}:{column})", note.text(), note.details()));
         }
         for (at, kind) in ["warning", "info"].into_iter().enumerate() {
             if omitted[at] > 0 {

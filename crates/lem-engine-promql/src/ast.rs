@@ -97,10 +97,7 @@ impl BinOp {
 
     /// Whether it compares, and so filters.
     pub fn is_comparison(self) -> bool {
-        matches!(
-            self,
-            Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge
-        )
+        matches!(self, Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge)
     }
 
     /// Whether it works on sets of series.
@@ -113,14 +110,7 @@ impl BinOp {
         match self {
             Self::Or => 1,
             Self::And | Self::Unless => 2,
-            Self::Eq
-            | Self::Ne
-            | Self::Lt
-            | Self::Le
-            | Self::Gt
-            | Self::Ge
-            | Self::TrimUpper
-            | Self::TrimLower => 3,
+            Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge | Self::TrimUpper | Self::TrimLower => 3,
             Self::Add | Self::Sub => 4,
             Self::Mul | Self::Div | Self::Mod | Self::Atan2 => 5,
             Self::Pow => 6,
@@ -129,10 +119,7 @@ impl BinOp {
 
     /// Whether the result is no longer the metric it came from.
     pub fn changes_metric(self) -> bool {
-        matches!(
-            self,
-            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2
-        )
+        matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2)
     }
 }
 
@@ -199,12 +186,7 @@ impl AggOp {
     pub fn has_param(self) -> bool {
         matches!(
             self,
-            Self::Topk
-                | Self::Bottomk
-                | Self::CountValues
-                | Self::Quantile
-                | Self::Limitk
-                | Self::LimitRatio
+            Self::Topk | Self::Bottomk | Self::CountValues | Self::Quantile | Self::Limitk | Self::LimitRatio
         )
     }
 
@@ -508,16 +490,10 @@ impl Expr {
             Self::String(_) => ValueType::String,
             Self::Vector(_) | Self::Aggregate(_) => ValueType::Vector,
             Self::Matrix(_) | Self::Subquery(_) => ValueType::Matrix,
-            Self::Call(call) => {
-                crate::funcs::signature(call.func).map_or(ValueType::Vector, |f| f.returns)
-            }
+            Self::Call(call) => crate::funcs::signature(call.func).map_or(ValueType::Vector, |f| f.returns),
             Self::Binary(b) => {
                 let scalar = |e: &Self| e.value_type() == ValueType::Scalar;
-                if scalar(&b.lhs) && scalar(&b.rhs) {
-                    ValueType::Scalar
-                } else {
-                    ValueType::Vector
-                }
+                if scalar(&b.lhs) && scalar(&b.rhs) { ValueType::Scalar } else { ValueType::Vector }
             }
             Self::Unary(u) => u.expr.value_type(),
             Self::Paren(e, _) => e.value_type(),
@@ -530,12 +506,7 @@ impl Expr {
             Self::Number(_) | Self::String(_) | Self::Vector(_) | Self::Matrix(_) => Vec::new(),
             Self::Subquery(s) => vec![&s.expr],
             Self::Call(c) => c.args.iter().collect(),
-            Self::Aggregate(a) => a
-                .param
-                .iter()
-                .map(|p| &**p)
-                .chain(std::iter::once(&*a.expr))
-                .collect(),
+            Self::Aggregate(a) => a.param.iter().map(|p| &**p).chain(std::iter::once(&*a.expr)).collect(),
             Self::Binary(b) => vec![&b.lhs, &b.rhs],
             Self::Unary(u) => vec![&u.expr],
             Self::Paren(e, _) => vec![e],

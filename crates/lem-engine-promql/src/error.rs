@@ -20,12 +20,7 @@ impl ParseError {
     /// An error at a span of `source`.
     pub fn new(source: &str, span: Span, message: impl Into<String>) -> Self {
         let (line, column) = position(source, span.start);
-        Self {
-            message: message.into(),
-            span,
-            line,
-            column,
-        }
+        Self { message: message.into(), span, line, column }
     }
 }
 
@@ -33,10 +28,7 @@ impl ParseError {
 pub fn position(source: &str, offset: usize) -> (usize, usize) {
     let before = &source.as_bytes()[..offset.min(source.len())];
     let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let line_start = before
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |at| at + 1);
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     (line, offset.saturating_sub(line_start) + 1)
 }
 

@@ -18,30 +18,15 @@ pub struct Signature {
 }
 
 const fn f(name: &'static str, args: &'static [ValueType], returns: ValueType) -> Signature {
-    Signature {
-        name,
-        args,
-        variadic: 0,
-        returns,
-        experimental: false,
-    }
+    Signature { name, args, variadic: 0, returns, experimental: false }
 }
 
 const fn v(name: &'static str, args: &'static [ValueType], variadic: i32) -> Signature {
-    Signature {
-        name,
-        args,
-        variadic,
-        returns: Vector,
-        experimental: false,
-    }
+    Signature { name, args, variadic, returns: Vector, experimental: false }
 }
 
 const fn x(s: Signature) -> Signature {
-    Signature {
-        experimental: true,
-        ..s
-    }
+    Signature { experimental: true, ..s }
 }
 
 /// All functions, by name.
@@ -145,8 +130,9 @@ pub fn signature(name: &str) -> Option<&'static Signature> {
 /// Functions whose result depends on the evaluation time even when all arguments are pinned.
 pub fn depends_on_time(name: &str, args: usize) -> bool {
     match name {
-        "days_in_month" | "day_of_month" | "day_of_week" | "day_of_year" | "hour" | "minute"
-        | "month" | "year" => args == 0,
+        "days_in_month" | "day_of_month" | "day_of_week" | "day_of_year" | "hour" | "minute" | "month" | "year" => {
+            args == 0
+        }
         "predict_linear" | "time" | "timestamp" => true,
         _ => false,
     }
@@ -169,9 +155,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, cb) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(ca != *cb))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
+            let next = (diagonal + usize::from(ca != *cb)).min(row[j] + 1).min(row[j + 1] + 1);
             diagonal = row[j + 1];
             row[j + 1] = next;
         }

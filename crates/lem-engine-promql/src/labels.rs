@@ -49,19 +49,12 @@ impl Labels {
 
     /// From borrowed pairs; see [`Labels::new`].
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self::new(
-            pairs
-                .into_iter()
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                .collect(),
-        )
+        Self::new(pairs.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect())
     }
 
     /// The value of a label, empty when absent.
     pub fn get(&self, name: &str) -> &str {
-        self.0
-            .binary_search_by(|(n, _)| n.as_str().cmp(name))
-            .map_or("", |i| self.0[i].1.as_str())
+        self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)).map_or("", |i| self.0[i].1.as_str())
     }
 
     /// Whether the label is present.
@@ -166,18 +159,14 @@ impl fmt::Debug for Labels {
 /// Whether a label name needs no quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
 pub fn is_legacy_label_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Whether a metric name needs no quotes: a label name that may hold colons.
 pub fn is_legacy_metric_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_' || b == b':')
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_' || b == b':')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
 }
 
@@ -232,30 +221,17 @@ impl Matcher {
             MatchOp::Regex | MatchOp::NotRegex => Some(anchored_regex(value)?),
             MatchOp::Equal | MatchOp::NotEqual => None,
         };
-        Ok(Self {
-            name: name.to_owned(),
-            op,
-            value: value.to_owned(),
-            regex,
-        })
+        Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
     }
 
     /// An equality matcher.
     pub fn equal(name: &str, value: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            op: MatchOp::Equal,
-            value: value.to_owned(),
-            regex: None,
-        }
+        Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), regex: None }
     }
 
     /// Whether a label value (empty when absent) passes.
     pub fn matches(&self, value: &str) -> bool {
-        let hit = self
-            .regex
-            .as_ref()
-            .map_or_else(|| self.value == value, |re| re.is_match(value));
+        let hit = self.regex.as_ref().map_or_else(|| self.value == value, |re| re.is_match(value));
         match self.op {
             MatchOp::Equal | MatchOp::Regex => hit,
             MatchOp::NotEqual | MatchOp::NotRegex => !hit,
@@ -293,9 +269,8 @@ pub fn translate_re2(pattern: &str) -> String {
         match c {
             '\\' if next == Some('Q') => {
                 let rest: String = chars[i + 2..].iter().collect();
-                let (literal, skip) = rest.find("\\E").map_or((rest.as_str(), rest.len()), |end| {
-                    (&rest[..end], end + 2)
-                });
+                let (literal, skip) =
+                    rest.find("\\E").map_or((rest.as_str(), rest.len()), |end| (&rest[..end], end + 2));
                 out.push_str(&regex::escape(literal));
                 i += 2 + rest[..skip].chars().count();
                 continue;
@@ -351,9 +326,7 @@ fn is_repetition(rest: &[char]) -> bool {
     let text: String = rest.iter().skip(1).take(16).collect();
     text.split_once('}').is_some_and(|(body, _)| {
         let (low, high) = body.split_once(',').unwrap_or((body, ""));
-        !low.is_empty()
-            && low.bytes().all(|b| b.is_ascii_digit())
-            && high.bytes().all(|b| b.is_ascii_digit())
+        !low.is_empty() && low.bytes().all(|b| b.is_ascii_digit()) && high.bytes().all(|b| b.is_ascii_digit())
     })
 }
 

@@ -68,10 +68,7 @@ pub(crate) fn lex(src: &str) -> Lexed {
         in_brackets: false,
     };
     let error = lexer.run().err();
-    Lexed {
-        tokens: lexer.tokens,
-        error,
-    }
+    Lexed { tokens: lexer.tokens, error }
 }
 
 fn is_alpha(b: u8) -> bool {
@@ -110,10 +107,7 @@ impl Lexer<'_> {
     }
 
     fn fail<T>(&self, start: usize, message: impl Into<String>) -> Result<T, LexError> {
-        Err(LexError {
-            span: Span::new(start, self.at.max(start)),
-            message: message.into(),
-        })
+        Err(LexError { span: Span::new(start, self.at.max(start)), message: message.into() })
     }
 
     fn run(&mut self) -> Result<(), LexError> {
@@ -171,9 +165,7 @@ impl Lexer<'_> {
             (b'=', _) => self.push(Kind::Equal, 1),
             (b'!', b'=') => self.push(Kind::Op(BinOp::Ne), 2),
             (b'!', _) => {
-                let next = self
-                    .char_at(start + 1)
-                    .map_or_else(|| "'\u{fffd}'".to_owned(), quote_char);
+                let next = self.char_at(start + 1).map_or_else(|| "'\u{fffd}'".to_owned(), quote_char);
                 return self.fail(start, format!("unexpected character after '!': {next}"));
             }
             (b'<', b'=') => self.push(Kind::Op(BinOp::Le), 2),
@@ -234,13 +226,8 @@ impl Lexer<'_> {
             (b'!', b'~') => self.push(Kind::NotRegex, 2),
             (b'!', b'=') => self.push(Kind::Op(BinOp::Ne), 2),
             (b'!', _) => {
-                let next = self
-                    .char_at(start + 1)
-                    .map_or_else(|| "'\u{fffd}'".to_owned(), quote_char);
-                return self.fail(
-                    start,
-                    format!("unexpected character after '!' inside braces: {next}"),
-                );
+                let next = self.char_at(start + 1).map_or_else(|| "'\u{fffd}'".to_owned(), quote_char);
+                return self.fail(start, format!("unexpected character after '!' inside braces: {next}"));
             }
             (b'{', _) => return self.fail(start, "unexpected left brace '{'"),
             (b'}', _) => {
@@ -249,18 +236,12 @@ impl Lexer<'_> {
             }
             (b'"' | b'\'' | b'`', _) => return self.text(),
             (b, _) if is_alpha(b) => {
-                let len = self.bytes[start..]
-                    .iter()
-                    .take_while(|b| is_alnum(**b))
-                    .count();
+                let len = self.bytes[start..].iter().take_while(|b| is_alnum(**b)).count();
                 self.push(Kind::Ident, len);
             }
             _ => {
                 let c = self.char_at(start).unwrap_or('\u{fffd}');
-                return self.fail(
-                    start,
-                    format!("unexpected character inside braces: {}", quote_char(c)),
-                );
+                return self.fail(start, format!("unexpected character inside braces: {}", quote_char(c)));
             }
         }
         Ok(())
@@ -268,10 +249,7 @@ impl Lexer<'_> {
 
     fn word(&mut self) {
         let in_brackets = self.in_brackets;
-        let len = self.bytes[self.at..]
-            .iter()
-            .take_while(|b| is_alnum(**b) || (**b == b':' && !in_brackets))
-            .count();
+        let len = self.bytes[self.at..].iter().take_while(|b| is_alnum(**b) || (**b == b':' && !in_brackets)).count();
         let word = &self.src[self.at..self.at + len];
         let kind = match word.to_ascii_lowercase().as_str() {
             "inf" | "nan" => Kind::Number,
@@ -344,20 +322,14 @@ impl Lexer<'_> {
             self.push(Kind::Number, len);
             return Ok(());
         }
-        let word = rest
-            .iter()
-            .take_while(|b| is_alnum(**b) || **b == b'.')
-            .count();
+        let word = rest.iter().take_while(|b| is_alnum(**b) || **b == b'.').count();
         let text = &self.src[start..start + word];
         if crate::number::parse_duration_ms(text).is_ok() || looks_like_duration(text) {
             self.push(Kind::Duration, word);
             return Ok(());
         }
         self.at = start + word;
-        self.fail(
-            start,
-            format!("bad number or duration syntax: {}", quote(text)),
-        )
+        self.fail(start, format!("bad number or duration syntax: {}", quote(text)))
     }
 }
 
@@ -398,9 +370,7 @@ pub(crate) fn unquote(quoted: &str) -> Result<Vec<u8>, String> {
             out.extend(c.to_string().bytes());
             continue;
         }
-        let escape = chars
-            .next()
-            .ok_or_else(|| "escape sequence not terminated".to_owned())?;
+        let escape = chars.next().ok_or_else(|| "escape sequence not terminated".to_owned())?;
         let simple = match escape {
             'a' => Some(7),
             'b' => Some(8),
@@ -423,10 +393,7 @@ pub(crate) fn unquote(quoted: &str) -> Result<Vec<u8>, String> {
             'u' => (4, 16, None),
             'U' => (8, 16, None),
             other => {
-                return Err(format!(
-                    "unknown escape sequence U+{:04X} '{other}'",
-                    other as u32
-                ));
+                return Err(format!("unknown escape sequence U+{:04X} '{other}'", other as u32));
             }
         };
         let mut value: u32 = 0;
@@ -436,21 +403,18 @@ pub(crate) fn unquote(quoted: &str) -> Result<Vec<u8>, String> {
                 _ => chars.next(),
             };
             let digit = digit.ok_or_else(|| "escape sequence not terminated".to_owned())?;
-            let number = digit.to_digit(base).ok_or_else(|| {
-                format!(
-                    "illegal character U+{:04X} '{digit}' in escape sequence",
-                    digit as u32
-                )
-            })?;
+            let number = digit
+                .to_digit(base)
+                .ok_or_else(|| format!("illegal character U+{:04X} '{digit}' in escape sequence", digit as u32))?;
             value = value.wrapping_mul(base).wrapping_add(number);
         }
         if matches!(escape, 'u' | 'U') {
-            let c = char::from_u32(value)
-                .ok_or_else(|| "escape sequence is an invalid Unicode code point".to_owned())?;
+            let c =
+                char::from_u32(value).ok_or_else(|| "escape sequence is an invalid Unicode code point".to_owned())?;
             out.extend(c.to_string().bytes());
         } else {
-            let byte = u8::try_from(value)
-                .map_err(|_| "escape sequence is an invalid Unicode code point".to_owned())?;
+            let byte =
+                u8::try_from(value).map_err(|_| "escape sequence is an invalid Unicode code point".to_owned())?;
             out.push(byte);
         }
     }

@@ -10,17 +10,21 @@
 
 mod annotations;
 pub mod ast;
+mod engine;
 mod error;
+mod eval;
 pub mod funcs;
 pub mod histogram;
 pub mod labels;
 mod lex;
 pub mod number;
 mod parse;
+pub mod promqltest;
 mod querier;
 mod value;
 
 pub use annotations::MAX_ANNOTATIONS;
+pub use engine::{Engine, InstantParams, Interrupt, MAX_POINTS_PER_SERIES, Options, RangeParams};
 pub use error::{ParseError, QueryError, position};
 pub use labels::{Labels, MatchOp, Matcher};
 pub use parse::{Features, MAX_CHAIN, MAX_NESTING, parse, parse_selector};

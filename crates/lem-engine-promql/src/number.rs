@@ -46,9 +46,7 @@ pub fn format_plain(v: f64) -> String {
 fn exponent_form(v: f64) -> String {
     let text = format!("{v:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = exponent
-        .strip_prefix('-')
-        .map_or(('+', exponent), |rest| ('-', rest));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
@@ -58,11 +56,7 @@ pub fn format_sample(v: f64) -> String {
         return text.to_owned();
     }
     let abs = v.abs();
-    if abs != 0.0 && !(1e-6..1e21).contains(&abs) {
-        exponent_form(v)
-    } else {
-        format!("{v}")
-    }
+    if abs != 0.0 && !(1e-6..1e21).contains(&abs) { exponent_form(v) } else { format!("{v}") }
 }
 
 /// The `%g` form used in messages and histogram texts: exponent below 1e-4 or from 1e6 on.
@@ -74,15 +68,8 @@ pub fn format_g(v: f64) -> String {
         return if v.is_sign_negative() { "-0" } else { "0" }.to_owned();
     }
     let sci = format!("{v:e}");
-    let exponent: i32 = sci
-        .split_once('e')
-        .and_then(|(_, e)| e.parse().ok())
-        .unwrap_or(0);
-    if !(-4..6).contains(&exponent) {
-        exponent_form(v)
-    } else {
-        format!("{v}")
-    }
+    let exponent: i32 = sci.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    if !(-4..6).contains(&exponent) { exponent_form(v) } else { format!("{v}") }
 }
 
 /// `%.<precision>g`: at most `precision` significant digits, no trailing zeros.
@@ -97,11 +84,7 @@ pub fn format_g_precision(v: f64, precision: usize) -> String {
     let (mantissa, exponent) = sci.split_once('e').unwrap_or((&sci, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let trim = |s: &str| {
-        if s.contains('.') {
-            s.trim_end_matches('0').trim_end_matches('.').to_owned()
-        } else {
-            s.to_owned()
-        }
+        if s.contains('.') { s.trim_end_matches('0').trim_end_matches('.').to_owned() } else { s.to_owned() }
     };
     if exponent < -4 || exponent >= precision as i32 {
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -115,11 +98,7 @@ pub fn format_g_precision(v: f64, precision: usize) -> String {
 /// OpenMetrics form of a float label value: `1` is written `1.0`.
 pub fn format_open_metrics(v: f64) -> String {
     let text = format_g(v);
-    if special(v).is_some() || text.contains(['e', '.']) {
-        text
-    } else {
-        format!("{text}.0")
-    }
+    if special(v).is_some() || text.contains(['e', '.']) { text } else { format!("{text}.0") }
 }
 
 /// Reads a float the way the reference does, including `Inf`, `NaN`, hexadecimal and octal integers.
@@ -135,11 +114,7 @@ pub fn parse_float(text: &str) -> Option<f64> {
         "inf" | "infinity" => f64::INFINITY,
         "nan" => f64::from_bits(NORMAL_NAN_BITS),
         hex if hex.starts_with("0x") => u64::from_str_radix(&hex[2..], 16).ok()? as f64,
-        octal
-            if octal.len() > 1
-                && octal.starts_with('0')
-                && octal.bytes().all(|b| (b'0'..=b'7').contains(&b)) =>
-        {
+        octal if octal.len() > 1 && octal.starts_with('0') && octal.bytes().all(|b| (b'0'..=b'7').contains(&b)) => {
             u64::from_str_radix(octal, 8).ok()? as f64
         }
         other => {
@@ -245,17 +220,12 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, String> {
         if digits == 0 {
             return Err(bad());
         }
-        let number: i64 = rest[..digits]
-            .parse()
-            .map_err(|_| "duration out of range".to_owned())?;
+        let number: i64 = rest[..digits].parse().map_err(|_| "duration out of range".to_owned())?;
         rest = &rest[digits..];
         let unit_len = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
         let unit = &rest[..unit_len];
         rest = &rest[unit_len..];
-        let index = UNITS
-            .iter()
-            .position(|(name, _)| *name == unit)
-            .ok_or_else(bad)?;
+        let index = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(bad)?;
         if index < next_unit {
             return Err(bad());
         }
@@ -299,10 +269,7 @@ mod tests {
             let ms = parse_duration_ms(text).expect("valid");
             assert_eq!(format_duration(ms), text);
         }
-        assert_eq!(
-            parse_duration_ms("5x").unwrap_err(),
-            "not a valid duration string: \"5x\""
-        );
+        assert_eq!(parse_duration_ms("5x").unwrap_err(), "not a valid duration string: \"5x\"");
     }
 
     #[test]

@@ -91,10 +91,7 @@ impl Querier for MemoryQuerier {
             .map(|(labels, samples)| {
                 let from = samples.partition_point(|s| s.t_ms < hints.start_ms);
                 let to = samples.partition_point(|s| s.t_ms <= hints.end_ms).max(from);
-                SeriesData {
-                    labels: labels.clone(),
-                    samples: samples[from..to].to_vec(),
-                }
+                SeriesData { labels: labels.clone(), samples: samples[from..to].to_vec() }
             })
             .filter(|series| !series.samples.is_empty())
             .collect();

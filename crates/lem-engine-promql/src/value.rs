@@ -38,10 +38,7 @@ pub struct Sample {
 impl Sample {
     /// A float sample.
     pub fn float(t_ms: i64, v: f64) -> Self {
-        Self {
-            t_ms,
-            value: Value::Float(v),
-        }
+        Self { t_ms, value: Value::Float(v) }
     }
 }
 

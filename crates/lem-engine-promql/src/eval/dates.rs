@@ -23,6 +23,5 @@ pub(super) fn at_seconds(seconds: f64, f: fn(DateTime) -> f64) -> f64 {
     if !seconds.is_finite() {
         return f64::NAN;
     }
-    jiff::Timestamp::from_second(seconds as i64)
-        .map_or(f64::NAN, |t| f(Offset::UTC.to_datetime(t)))
+    jiff::Timestamp::from_second(seconds as i64).map_or(f64::NAN, |t| f(Offset::UTC.to_datetime(t)))
 }

@@ -19,9 +19,7 @@ fn merged(w: &Window<'_>, cx: &Context<'_>) -> Option<Vec<Point>> {
         if w.ts.last().is_none_or(|t| *t <= w.start) {
             return None;
         }
-        first = w.ts[..w.ts.len() - 1]
-            .partition_point(|t| *t <= w.start)
-            .saturating_sub(1);
+        first = w.ts[..w.ts.len() - 1].partition_point(|t| *t <= w.start).saturating_sub(1);
     }
     let mut out = Vec::with_capacity(w.ts.len() + w.hts.len());
     let (mut i, mut j) = (first, 0);
@@ -38,10 +36,7 @@ fn merged(w: &Window<'_>, cx: &Context<'_>) -> Option<Vec<Point>> {
 }
 
 fn count_pairs(points: &[Point], differs: impl Fn(&Point, &Point) -> bool) -> Out {
-    let count = points
-        .windows(2)
-        .filter(|pair| differs(&pair[0], &pair[1]))
-        .count();
+    let count = points.windows(2).filter(|pair| differs(&pair[0], &pair[1])).count();
     Ok(Some(Point::Float(count as f64)))
 }
 
@@ -71,11 +66,7 @@ pub(super) fn changes(w: &Window<'_>, cx: &mut Context<'_>) -> Out {
 fn linear_regression(ts: &[i64], vs: &[f64], origin: i64) -> (f64, f64) {
     let first = vs[0];
     if vs.iter().all(|v| *v == first) {
-        return if first.is_infinite() {
-            (f64::NAN, f64::NAN)
-        } else {
-            (0.0, first)
-        };
+        return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
     let n = vs.len() as f64;
     let [mut x1, mut y1, mut xy, mut x2] = [(0.0, 0.0); 4];
@@ -120,14 +111,10 @@ pub(super) fn predict_linear(w: &Window<'_>, cx: &mut Context<'_>) -> Out {
 pub(super) fn double_exponential_smoothing(w: &Window<'_>, cx: &mut Context<'_>) -> Out {
     let (sf, tf) = (cx.scalars[0], cx.scalars[1]);
     if sf <= 0.0 || sf >= 1.0 {
-        return Err(QueryError::execution(format!(
-            "invalid smoothing factor. Expected: 0 < sf < 1, got: {sf:.6}"
-        )));
+        return Err(QueryError::execution(format!("invalid smoothing factor. Expected: 0 < sf < 1, got: {sf:.6}")));
     }
     if tf <= 0.0 || tf >= 1.0 {
-        return Err(QueryError::execution(format!(
-            "invalid trend factor. Expected: 0 < tf < 1, got: {tf:.6}"
-        )));
+        return Err(QueryError::execution(format!("invalid trend factor. Expected: 0 < tf < 1, got: {tf:.6}")));
     }
     if !two_floats(w, cx) {
         return Ok(None);

@@ -30,7 +30,8 @@ use crate::histogram::FloatHistogram;
 use crate::labels::Labels;
 use crate::number::{STALE, is_stale};
 
-pub(crate) use select::RawSeries;
+pub(crate) use rate::edge_points;
+pub(crate) use select::{RawSeries, selected_time, subquery_grid};
 
 type Eval<T> = Result<T, QueryError>;
 
@@ -79,12 +80,7 @@ pub(crate) struct Column {
 
 impl Column {
     fn empty(labels: Labels, n: usize) -> Self {
-        Self {
-            labels,
-            drop_name: false,
-            floats: vec![STALE; n],
-            hists: None,
-        }
+        Self { labels, drop_name: false, floats: vec![STALE; n], hists: None }
     }
 
     pub(crate) fn hist(&self, i: usize) -> Option<&Arc<FloatHistogram>> {
@@ -177,16 +173,12 @@ impl Evaluator<'_> {
                 let columns = self.instant(selector, grid, false)?;
                 Ok(Val::Vector(columns))
             }
-            Expr::Matrix(_) | Expr::Subquery(_) => Err(QueryError::execution(
-                "a range vector is only allowed as argument of a function",
-            )),
+            Expr::Matrix(_) | Expr::Subquery(_) => {
+                Err(QueryError::execution("a range vector is only allowed as argument of a function"))
+            }
             Expr::Unary(unary) => {
                 let value = self.eval(&unary.expr, grid)?;
-                Ok(if unary.negative {
-                    self.negate(value)?
-                } else {
-                    value
-                })
+                Ok(if unary.negative { self.negate(value)? } else { value })
             }
             Expr::Binary(binary) => self.binary(binary, grid),
             Expr::Aggregate(aggregate) => Ok(Val::Vector(self.aggregate(aggregate, grid)?)),
@@ -197,9 +189,7 @@ impl Evaluator<'_> {
     pub(crate) fn vector(&mut self, expr: &Expr, grid: Grid) -> Eval<Vec<Column>> {
         match self.eval(expr, grid)? {
             Val::Vector(columns) => Ok(columns),
-            Val::Scalar(_) | Val::Text(_) => Err(QueryError::execution(
-                "expected an instant vector",
-            )),
+            Val::Scalar(_) | Val::Text(_) => Err(QueryError::execution("expected an instant vector")),
         }
     }
 

@@ -90,11 +90,7 @@ impl Mean {
     }
 
     pub(super) fn value(&self) -> f64 {
-        if self.incremental {
-            self.sum + self.c
-        } else {
-            self.sum / self.count + self.c / self.count
-        }
+        if self.incremental { self.sum + self.c } else { self.sum / self.count + self.c / self.count }
     }
 }
 
@@ -142,10 +138,7 @@ impl HistSum {
     }
 
     /// The mean; worked out incrementally from `all` when the sum overflowed.
-    pub(super) fn mean<'a>(
-        &self,
-        all: impl Iterator<Item = &'a FloatHistogram>,
-    ) -> Option<FloatHistogram> {
+    pub(super) fn mean<'a>(&self, all: impl Iterator<Item = &'a FloatHistogram>) -> Option<FloatHistogram> {
         let total = self.total()?;
         if !total.has_overflow() {
             let mut mean = total;
@@ -185,11 +178,7 @@ fn histograms(w: &Window<'_>, cx: &mut Context<'_>, mean: bool) -> Out {
         cx.note(Note::MixedSchemas { metric });
         return Ok(None);
     }
-    let result = if mean {
-        sum.mean(w.hs.iter().map(|h| &**h))
-    } else {
-        sum.total()
-    };
+    let result = if mean { sum.mean(w.hs.iter().map(|h| &**h)) } else { sum.total() };
     Ok(result.map(Point::hist))
 }
 

@@ -10,7 +10,7 @@ use super::{Column, Eval, Evaluator, Grid, Point, Val, merge_same_labels};
 use crate::annotations::{Annotations, Note};
 use crate::ast::{Call, Expr, Extended, Span, ValueType};
 use crate::error::QueryError;
-use crate::labels::{METRIC_TYPE, MatchOp, Labels, METRIC_NAME, Matcher};
+use crate::labels::{Labels, METRIC_NAME, METRIC_TYPE, MatchOp, Matcher};
 use crate::number::STALE;
 
 /// What a kernel may look at besides its window.
@@ -67,10 +67,7 @@ fn kernel(name: &str) -> Option<Kernel> {
 
 fn check_extended(extended: Extended, name: &str) -> Eval<()> {
     let (word, allowed) = match extended {
-        Extended::Anchored => (
-            "anchored",
-            &["changes", "delta", "increase", "rate", "resets"][..],
-        ),
+        Extended::Anchored => ("anchored", &["changes", "delta", "increase", "rate", "resets"][..]),
         Extended::Smoothed => ("smoothed", &["delta", "increase", "rate"][..]),
     };
     if allowed.contains(&name) {
@@ -84,11 +81,7 @@ fn check_extended(extended: Extended, name: &str) -> Eval<()> {
 
 impl Evaluator<'_> {
     pub(super) fn range_call(&mut self, call: &Call, grid: Grid) -> Eval<Val> {
-        let Some(range_arg) = call
-            .args
-            .iter()
-            .find(|a| a.value_type() == ValueType::Matrix)
-        else {
+        let Some(range_arg) = call.args.iter().find(|a| a.value_type() == ValueType::Matrix) else {
             return Err(QueryError::execution("expected a range vector"));
         };
         let windows = self.windows(range_arg, grid)?;
@@ -104,11 +97,10 @@ impl Evaluator<'_> {
                 scalars.push(self.scalar(arg, grid)?);
             }
         }
+        let scalar_rows: Vec<Vec<f64>> =
+            (0..grid.n).map(|i| scalars.iter().map(|values| values[i]).collect()).collect();
         let Some(kernel) = kernel(call.func) else {
-            return Err(QueryError::execution(format!(
-                "function {} is not implemented",
-                call.func
-            )));
+            return Err(QueryError::execution(format!("function {} is not implemented", call.func)));
         };
         let mut out = Vec::with_capacity(windows.series.len());
         let keeps_name = matches!(call.func, "last_over_time" | "first_over_time");
@@ -129,16 +121,12 @@ impl Evaluator<'_> {
                 notes: &mut self.notes,
             };
             let (mut points, mut floats) = (0, false);
-            let mut step_scalars = vec![0.0; scalars.len()];
             for i in 0..grid.n {
                 let window = windows.window(series, windows.ends[i], grid.at(i));
                 if window.ts.is_empty() && window.hts.is_empty() {
                     continue;
                 }
-                for (slot, values) in step_scalars.iter_mut().zip(&scalars) {
-                    *slot = values[i];
-                }
-                context.scalars = &step_scalars;
+                context.scalars = &scalar_rows[i];
                 if let Some(point) = kernel(&window, &mut context)? {
                     floats |= matches!(point, Point::Float(_));
                     points += 1;
@@ -165,10 +153,7 @@ impl Evaluator<'_> {
         if self.options.type_and_unit_labels {
             let kind = labels.get(METRIC_TYPE);
             if kind != "counter" && kind != "histogram" {
-                let note = Note::PossibleNonCounterLabel {
-                    metric: metric.to_owned(),
-                    kind: kind.to_owned(),
-                };
+                let note = Note::PossibleNonCounterLabel { metric: metric.to_owned(), kind: kind.to_owned() };
                 self.note(note, span);
             }
             return;
@@ -190,11 +175,7 @@ fn absent_over_time(windows: &Windows, arg: &Expr, grid: Grid) -> Vec<Column> {
         });
         column.floats[i] = if present { STALE } else { 1.0 };
     }
-    if column.is_empty() {
-        Vec::new()
-    } else {
-        vec![column]
-    }
+    if column.is_empty() { Vec::new() } else { vec![column] }
 }
 
 /// The labels an absent series would have had: those its matchers pin down, once each.

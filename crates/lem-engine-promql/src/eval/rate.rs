@@ -9,6 +9,7 @@ use crate::annotations::Note;
 use crate::ast::Extended;
 use crate::error::QueryError;
 use crate::histogram::{CounterReset, FloatHistogram};
+use crate::value::Sample;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -48,8 +49,7 @@ fn change(w: &Window<'_>, cx: &mut Context<'_>, kind: Kind) -> Eval<Option<Point
         let Some(mut result) = histogram_change(w.hs, cx, kind) else {
             return Ok(None);
         };
-        let zero = (result.count > 0.0 && w.hs[0].count >= 0.0)
-            .then(|| w.hs[0].count / result.count);
+        let zero = (result.count > 0.0 && w.hs[0].count >= 0.0).then(|| w.hs[0].count / result.count);
         result.mul(extrapolation(w, w.hts, cx, kind, zero));
         return Ok(Some(Point::hist(result)));
     }
@@ -59,28 +59,15 @@ fn change(w: &Window<'_>, cx: &mut Context<'_>, kind: Kind) -> Eval<Option<Point
     let first = w.vs[0];
     let mut result = w.vs[w.vs.len() - 1] - first;
     if kind.is_counter() {
-        result += w
-            .vs
-            .windows(2)
-            .filter(|pair| pair[1] < pair[0])
-            .map(|pair| pair[0])
-            .sum::<f64>();
+        result += w.vs.windows(2).filter(|pair| pair[1] < pair[0]).map(|pair| pair[0]).sum::<f64>();
     }
     let zero = (result > 0.0 && first >= 0.0).then(|| first / result);
-    Ok(Some(Point::Float(
-        result * extrapolation(w, w.ts, cx, kind, zero),
-    )))
+    Ok(Some(Point::Float(result * extrapolation(w, w.ts, cx, kind, zero))))
 }
 
 /// The factor that stretches what was sampled to the window's edges. `to_zero` is how many sampled
 /// intervals before the first sample the counter was zero.
-fn extrapolation(
-    w: &Window<'_>,
-    times: &[i64],
-    cx: &Context<'_>,
-    kind: Kind,
-    to_zero: Option<f64>,
-) -> f64 {
+fn extrapolation(w: &Window<'_>, times: &[i64], cx: &Context<'_>, kind: Kind, to_zero: Option<f64>) -> f64 {
     let (first, last) = (times[0], times[times.len() - 1]);
     let mut to_start = (first - w.start) as f64 / 1000.0;
     let mut to_end = (w.end - last) as f64 / 1000.0;
@@ -99,26 +86,16 @@ fn extrapolation(
         to_end = average / 2.0;
     }
     let factor = (sampled + to_start + to_end) / sampled;
-    if kind == Kind::Rate {
-        factor / (cx.range_ms as f64 / 1000.0)
-    } else {
-        factor
-    }
+    if kind == Kind::Rate { factor / (cx.range_ms as f64 / 1000.0) } else { factor }
 }
 
-fn histogram_change(
-    points: &[Arc<FloatHistogram>],
-    cx: &mut Context<'_>,
-    kind: Kind,
-) -> Option<FloatHistogram> {
+fn histogram_change(points: &[Arc<FloatHistogram>], cx: &mut Context<'_>, kind: Kind) -> Option<FloatHistogram> {
     let metric = cx.metric.to_owned();
     let last = &points[points.len() - 1];
     let mut first = (*points[0]).clone();
     if kind.is_counter() {
         if points.iter().any(|h| h.counter_reset == CounterReset::Gauge) {
-            cx.note(Note::NotCounter {
-                metric: metric.clone(),
-            });
+            cx.note(Note::NotCounter { metric: metric.clone() });
         }
         // With a reset right after the first sample, its bucket layout does not matter.
         if points[1].detect_reset(&first) {
@@ -153,9 +130,7 @@ fn histogram_change(
             }
             previous = current;
         }
-    } else if points[0].counter_reset != CounterReset::Gauge
-        || last.counter_reset != CounterReset::Gauge
-    {
+    } else if points[0].counter_reset != CounterReset::Gauge || last.counter_reset != CounterReset::Gauge {
         cx.note(Note::NotGauge { metric });
     }
     result.counter_reset = CounterReset::Gauge;
@@ -169,46 +144,21 @@ pub(super) fn interpolate(a: (i64, f64), b: (i64, f64), t: i64, counter: bool) -
     from + (b.1 - from) * (t - a.0) as f64 / (b.0 - a.0) as f64
 }
 
-fn extended_change(
-    w: &Window<'_>,
-    cx: &mut Context<'_>,
-    kind: Kind,
-    extended: Extended,
-) -> Eval<Option<Point>> {
-    if !w.hts.is_empty() {
-        let word = match extended {
-            Extended::Anchored => "anchored",
-            Extended::Smoothed => "smoothed",
-        };
-        return Err(QueryError::execution(format!(
-            "{word} modifier is not supported with histograms"
-        )));
-    }
+fn extended_change(w: &Window<'_>, cx: &mut Context<'_>, kind: Kind, extended: Extended) -> Eval<Option<Point>> {
+    no_histograms(w, extended)?;
     let smoothed = extended == Extended::Smoothed;
     let Some(mut last) = w.ts.len().checked_sub(1) else {
         return Ok(None);
     };
-    let mut first = w.ts[..last]
-        .partition_point(|t| *t <= w.start)
-        .saturating_sub(1);
+    let mut first = first_point(w, last);
     if smoothed {
         last = w.ts[..last].partition_point(|t| *t < w.end);
     }
     if w.ts[last] <= w.start {
         return Ok(None);
     }
-    let at = |i: usize| (w.ts[i], w.vs[i]);
     let counter = kind.is_counter();
-    let left = if smoothed && w.ts[first] < w.start && first + 1 < w.ts.len() {
-        interpolate(at(first), at(first + 1), w.start, counter)
-    } else {
-        w.vs[first]
-    };
-    let right = if smoothed && last > 0 && w.ts[last] > w.end {
-        interpolate(at(last - 1), at(last), w.end, counter)
-    } else {
-        w.vs[last]
-    };
+    let (left, right) = edges(w, first, last, smoothed, counter);
     let mut result = right - left;
     if counter {
         if w.ts[first] <= w.start {
@@ -269,14 +219,10 @@ fn last_change(w: &Window<'_>, cx: &mut Context<'_>, is_rate: bool) -> Eval<Opti
         (Point::Hist(a), Point::Hist(b)) => {
             let gauges = [&a, &b].map(|h| h.counter_reset == CounterReset::Gauge);
             if is_rate && gauges.contains(&true) {
-                cx.note(Note::NotCounter {
-                    metric: metric.clone(),
-                });
+                cx.note(Note::NotCounter { metric: metric.clone() });
             }
             if !is_rate && gauges.contains(&false) {
-                cx.note(Note::NotGauge {
-                    metric: metric.clone(),
-                });
+                cx.note(Note::NotGauge { metric: metric.clone() });
             }
             let mut result = (*b).clone();
             if !is_rate || !b.detect_reset(&a) {
@@ -300,4 +246,61 @@ fn last_change(w: &Window<'_>, cx: &mut Context<'_>, is_rate: bool) -> Eval<Opti
             None
         }
     })
+}
+
+/// The points of an anchored or smoothed window, with one at each of its edges.
+pub(crate) fn edge_points(w: &Window<'_>, extended: Extended) -> Eval<Vec<Sample>> {
+    no_histograms(w, extended)?;
+    let smoothed = extended == Extended::Smoothed;
+    let Some(mut last) = w.ts.len().checked_sub(1) else {
+        return Ok(Vec::new());
+    };
+    let mut first = first_point(w, last);
+    if smoothed {
+        last = w.ts[..last].partition_point(|t| *t < w.end);
+    }
+    if w.ts[last] <= w.start {
+        return Ok(Vec::new());
+    }
+    let (left, right) = edges(w, first, last, smoothed, false);
+    if w.ts[first] <= w.start {
+        first += 1;
+    }
+    let end = if w.ts[last] >= w.end { last } else { last + 1 };
+    let mut out = vec![Sample::float(w.start, left)];
+    out.extend((first..end).map(|i| Sample::float(w.ts[i], w.vs[i])));
+    out.push(Sample::float(w.end, right));
+    Ok(out)
+}
+
+fn no_histograms(w: &Window<'_>, extended: Extended) -> Eval<()> {
+    if w.hts.is_empty() {
+        return Ok(());
+    }
+    let word = match extended {
+        Extended::Anchored => "anchored",
+        Extended::Smoothed => "smoothed",
+    };
+    Err(QueryError::execution(format!("{word} modifier is not supported with histograms")))
+}
+
+/// The last point at or before the window's start, or the first of all.
+fn first_point(w: &Window<'_>, last: usize) -> usize {
+    w.ts[..last].partition_point(|t| *t <= w.start).saturating_sub(1)
+}
+
+/// Values at the edges of the window.
+fn edges(w: &Window<'_>, first: usize, last: usize, smoothed: bool, counter: bool) -> (f64, f64) {
+    let at = |i: usize| (w.ts[i], w.vs[i]);
+    let left = if smoothed && w.ts[first] < w.start && first + 1 < w.ts.len() {
+        interpolate(at(first), at(first + 1), w.start, counter)
+    } else {
+        w.vs[first]
+    };
+    let right = if smoothed && last > 0 && w.ts[last] > w.end {
+        interpolate(at(last - 1), at(last), w.end, counter)
+    } else {
+        w.vs[last]
+    };
+    (left, right)
 }

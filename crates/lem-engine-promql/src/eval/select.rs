@@ -147,11 +147,7 @@ pub(crate) fn subquery_grid(subquery: &Subquery, outer: Grid, default_step: i64)
         _ => default_step.max(1),
     };
     let start = (first.div_euclid(step) + 1) * step;
-    let n = if last < start {
-        0
-    } else {
-        ((last - start) / step + 1) as usize
-    };
+    let n = if last < start { 0 } else { ((last - start) / step + 1) as usize };
     Grid { start, step, n }
 }
 
@@ -161,12 +157,7 @@ impl Evaluator<'_> {
     }
 
     /// An instant selector; with `times`, values are the times of the samples in seconds.
-    pub(crate) fn instant(
-        &mut self,
-        selector: &VectorSelector,
-        grid: Grid,
-        times: bool,
-    ) -> Eval<Vec<Column>> {
+    pub(crate) fn instant(&mut self, selector: &VectorSelector, grid: Grid, times: bool) -> Eval<Vec<Column>> {
         let lookback = self.options.lookback_ms;
         let mut out = Vec::new();
         let all = self.series;
@@ -188,14 +179,7 @@ impl Evaluator<'_> {
                 };
                 if let Some((at, point)) = found {
                     points += 1;
-                    column.set(
-                        i,
-                        if times {
-                            Point::Float(at as f64 / 1000.0)
-                        } else {
-                            point
-                        },
-                    );
+                    column.set(i, if times { Point::Float(at as f64 / 1000.0) } else { point });
                 }
             }
             if points > 0 {
@@ -220,9 +204,7 @@ impl Evaluator<'_> {
             series: self.raw(&matrix.vector).to_vec(),
             range_ms: matrix.range.ms,
             extended: matrix.vector.extended,
-            ends: (0..grid.n)
-                .map(|i| selected_time(&matrix.vector.time, grid.at(i)))
-                .collect(),
+            ends: (0..grid.n).map(|i| selected_time(&matrix.vector.time, grid.at(i))).collect(),
             lookback: self.options.lookback_ms,
         }
     }
@@ -245,9 +227,7 @@ impl Evaluator<'_> {
             series,
             range_ms: subquery.range.ms,
             extended: None,
-            ends: (0..grid.n)
-                .map(|i| selected_time(&subquery.time, grid.at(i)))
-                .collect(),
+            ends: (0..grid.n).map(|i| selected_time(&subquery.time, grid.at(i))).collect(),
             lookback: self.options.lookback_ms,
         })
     }
@@ -256,11 +236,7 @@ impl Evaluator<'_> {
 /// A column as a series; neighbours are no longer consecutive samples, so what was known about
 /// counter resets is forgotten.
 fn column_series(column: &Column, grid: Grid) -> RawSeries {
-    let mut raw = RawSeries {
-        labels: column.labels.clone(),
-        drop_name: column.drop_name,
-        ..RawSeries::default()
-    };
+    let mut raw = RawSeries { labels: column.labels.clone(), drop_name: column.drop_name, ..RawSeries::default() };
     for i in 0..grid.n {
         if !is_stale(column.floats[i]) {
             raw.ts.push(grid.at(i));
@@ -279,9 +255,7 @@ fn column_series(column: &Column, grid: Grid) -> RawSeries {
 
 fn smoothed_at(series: &RawSeries, t: i64, lookback: i64) -> Eval<Option<(i64, Point)>> {
     if series.hts.iter().any(|x| *x > t - lookback && *x <= t + lookback) {
-        return Err(QueryError::execution(
-            "smoothed modifier is not supported with histograms",
-        ));
+        return Err(QueryError::execution("smoothed modifier is not supported with histograms"));
     }
     let next = series.ts.partition_point(|x| *x < t);
     if series.ts.get(next) == Some(&t) {
@@ -294,12 +268,9 @@ fn smoothed_at(series: &RawSeries, t: i64, lookback: i64) -> Eval<Option<(i64, P
         return Ok(None);
     }
     let value = match series.ts.get(next) {
-        Some(after) if *after <= t + lookback => super::rate::interpolate(
-            (series.ts[before], series.vs[before]),
-            (*after, series.vs[next]),
-            t,
-            false,
-        ),
+        Some(after) if *after <= t + lookback => {
+            super::rate::interpolate((series.ts[before], series.vs[before]), (*after, series.vs[next]), t, false)
+        }
         _ => series.vs[before],
     };
     Ok(Some((t, Point::Float(value))))

@@ -52,10 +52,7 @@ impl FloatHistogram {
         self.count += sign * other.count;
         self.sum += sign * other.sum;
         add_side(&mut self.positive, &other.positive, sign);
-        Ok(Combined {
-            reset_collision,
-            bounds_reconciled,
-        })
+        Ok(Combined { reset_collision, bounds_reconciled })
     }
 
     fn merge_counter_reset(&mut self, other: CounterReset) -> bool {
@@ -113,10 +110,7 @@ impl FloatHistogram {
     /// Whether any number is infinite.
     pub fn has_overflow(&self) -> bool {
         let counts = self.positive.counts.iter().chain(&self.negative.counts);
-        [self.zero_count, self.count, self.sum]
-            .iter()
-            .chain(counts)
-            .any(|v| v.is_infinite())
+        [self.zero_count, self.count, self.sum].iter().chain(counts).any(|v| v.is_infinite())
     }
 
     /// Lowers the resolution to a smaller exponential schema.
@@ -287,11 +281,7 @@ fn add_side(into: &mut Buckets, from: &Buckets, sign: f64) {
 
 impl FloatHistogram {
     /// Adds with compensation: `comp` collects what rounding loses and is to be added at the end.
-    pub(crate) fn kahan_add(
-        &mut self,
-        other: &Self,
-        comp: &mut Option<Self>,
-    ) -> Result<Combined, IncompatibleSchema> {
+    pub(crate) fn kahan_add(&mut self, other: &Self, comp: &mut Option<Self>) -> Result<Combined, IncompatibleSchema> {
         let before = self.clone();
         let combined = self.add(other)?;
         let mut lost = comp.take().unwrap_or_else(|| Self {
@@ -326,10 +316,7 @@ impl FloatHistogram {
         lost.zero_count = step(self.zero_count, a.zero_count, b.zero_count, lost.zero_count);
         let side = |sum: &Buckets, x: &Buckets, y: &Buckets, c: &Buckets| Buckets {
             offset: sum.offset,
-            counts: sum
-                .iter()
-                .map(|(i, total)| step(total, x.at(i), y.at(i), c.at(i)))
-                .collect(),
+            counts: sum.iter().map(|(i, total)| step(total, x.at(i), y.at(i), c.at(i))).collect(),
         };
         lost.positive = side(&self.positive, &a.positive, &b.positive, &lost.positive);
         lost.negative = side(&self.negative, &a.negative, &b.negative, &lost.negative);

@@ -41,13 +41,7 @@ pub fn histogram_quantile(q: f64, h: &FloatHistogram) -> (f64, Option<NanNote>) 
     if !forward {
         buckets.reverse();
     }
-    let mut bucket = Bucket {
-        lower: 0.0,
-        upper: 0.0,
-        lower_inclusive: false,
-        upper_inclusive: false,
-        count: 0.0,
-    };
+    let mut bucket = Bucket { lower: 0.0, upper: 0.0, lower_inclusive: false, upper_inclusive: false, count: 0.0 };
     let mut count = 0.0;
     for b in buckets {
         if b.count == 0.0 {
@@ -105,11 +99,7 @@ fn share_below(h: &FloatHistogram, b: &Bucket, v: f64) -> f64 {
         return (v - b.lower) / (b.upper - b.lower);
     }
     let (low, high, cut) = (b.lower.abs().log2(), b.upper.abs().log2(), v.abs().log2());
-    if v > 0.0 {
-        (cut - low) / (high - low)
-    } else {
-        1.0 - (cut - high) / (low - high)
-    }
+    if v > 0.0 { (cut - low) / (high - low) } else { 1.0 - (cut - high) / (low - high) }
 }
 
 /// The fraction of observations between two values.

@@ -47,10 +47,7 @@ impl Buckets {
     /// Counts with their index, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i32, f64)> {
         let offset = self.offset;
-        self.counts
-            .iter()
-            .enumerate()
-            .map(move |(i, c)| (offset + i as i32, *c))
+        self.counts.iter().enumerate().map(move |(i, c)| (offset + i as i32, *c))
     }
 
     /// The count at an index, zero when outside.
@@ -154,11 +151,7 @@ impl FloatHistogram {
     fn positive_bucket(&self, index: i32, count: f64) -> Bucket {
         if self.is_custom() {
             let upper = custom_bound(&self.custom_bounds, index);
-            let lower = if index <= 0 {
-                f64::NEG_INFINITY
-            } else {
-                custom_bound(&self.custom_bounds, index - 1)
-            };
+            let lower = if index <= 0 { f64::NEG_INFINITY } else { custom_bound(&self.custom_bounds, index - 1) };
             return Bucket {
                 lower,
                 upper,
@@ -251,23 +244,14 @@ impl FloatHistogram {
         if h.schema != 0 {
             parts.push(format!("schema:{}", h.schema));
         }
-        for (name, value) in [
-            ("count", h.count),
-            ("sum", h.sum),
-            ("z_bucket", h.zero_count),
-            ("z_bucket_w", h.zero_threshold),
-        ] {
+        for (name, value) in
+            [("count", h.count), ("sum", h.sum), ("z_bucket", h.zero_count), ("z_bucket_w", h.zero_threshold)]
+        {
             if value != 0.0 {
                 parts.push(format!("{name}:{}", format_g(value)));
             }
         }
-        let list = |values: &[f64]| {
-            values
-                .iter()
-                .map(|v| format_g(*v))
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
+        let list = |values: &[f64]| values.iter().map(|v| format_g(*v)).collect::<Vec<_>>().join(" ");
         if h.is_custom() {
             parts.push(format!("custom_values:[{}]", list(&h.custom_bounds)));
         }
@@ -277,10 +261,7 @@ impl FloatHistogram {
             CounterReset::NotReset => parts.push("counter_reset_hint:not_reset".to_owned()),
             CounterReset::Gauge => parts.push("counter_reset_hint:gauge".to_owned()),
         }
-        for (side, offset, name) in [
-            (&h.positive, "offset", "buckets"),
-            (&h.negative, "n_offset", "n_buckets"),
-        ] {
+        for (side, offset, name) in [(&h.positive, "offset", "buckets"), (&h.negative, "n_offset", "n_buckets")] {
             if side.offset != 0 && !side.counts.is_empty() {
                 parts.push(format!("{offset}:{}", side.offset));
             }
@@ -294,12 +275,7 @@ impl FloatHistogram {
 
 impl fmt::Display for FloatHistogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{{count:{}, sum:{}",
-            format_g(self.count),
-            format_g(self.sum)
-        )?;
+        write!(f, "{{count:{}, sum:{}", format_g(self.count), format_g(self.sum))?;
         for (index, count) in self.negative.iter().rev().filter(|(_, c)| *c != 0.0) {
             write!(f, ", {}", self.negative_bucket(index, count))?;
         }

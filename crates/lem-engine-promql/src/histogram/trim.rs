@@ -27,11 +27,8 @@ impl FloatHistogram {
                     continue;
                 }
                 let index = offset + i as i32;
-                let bucket = if is_positive {
-                    self.positive_bucket(index, *kept)
-                } else {
-                    self.negative_bucket(index, *kept)
-                };
+                let bucket =
+                    if is_positive { self.positive_bucket(index, *kept) } else { self.negative_bucket(index, *kept) };
                 let (keep, middle) = trim_bucket(&bucket, at, trim, is_positive, custom);
                 count += keep;
                 sum += middle * keep;
@@ -81,11 +78,7 @@ fn fraction_below(b: &Bucket, at: f64, positive: bool, custom: bool) -> f64 {
         return (at - b.lower) / (b.upper - b.lower);
     }
     let (low, high, cut) = (b.lower.abs().log2(), b.upper.abs().log2(), at.abs().log2());
-    if positive {
-        (cut - low) / (high - low)
-    } else {
-        1.0 - (cut - high) / (low - high)
-    }
+    if positive { (cut - low) / (high - low) } else { 1.0 - (cut - high) / (low - high) }
 }
 
 /// A bucket with an infinite side that the value cuts: nothing is known about the distribution
@@ -97,9 +90,7 @@ fn trim_open_bucket(b: &Bucket, at: f64, trim: Trim) -> (f64, f64) {
         return match trim {
             Trim::KeepBelow if at > 0.0 && from_zero => (b.count * at / b.upper, at / 2.0),
             Trim::KeepBelow if b.upper <= 0.0 => (b.count, at),
-            Trim::KeepAbove if at >= 0.0 && from_zero => {
-                (b.count * (1.0 - at / b.upper), f64::midpoint(at, b.upper))
-            }
+            Trim::KeepAbove if at >= 0.0 && from_zero => (b.count * (1.0 - at / b.upper), f64::midpoint(at, b.upper)),
             Trim::KeepAbove if at < 0.0 && from_zero => (b.count, b.upper / 2.0),
             _ => (0.0, zero_if_infinite(b.upper)),
         };
@@ -134,15 +125,9 @@ fn trim_zero(b: &Bucket, at: f64, trim: Trim, has_positive: bool, has_negative: 
     match trim {
         Trim::KeepBelow if at <= lower => (0.0, 0.0),
         Trim::KeepBelow if at >= upper => whole,
-        Trim::KeepBelow => (
-            b.count * (at - lower) / (upper - lower),
-            f64::midpoint(lower, at),
-        ),
+        Trim::KeepBelow => (b.count * (at - lower) / (upper - lower), f64::midpoint(lower, at)),
         Trim::KeepAbove if at <= lower => whole,
         Trim::KeepAbove if at >= upper => (0.0, 0.0),
-        Trim::KeepAbove => (
-            b.count * (upper - at) / (upper - lower),
-            f64::midpoint(at, upper),
-        ),
+        Trim::KeepAbove => (b.count * (upper - at) / (upper - lower), f64::midpoint(at, upper)),
     }
 }

@@ -17,10 +17,7 @@ pub(super) fn check(parser: &Parser<'_>, expr: &mut Expr) -> Parsed<ValueType> {
             if inner != ValueType::Vector {
                 return Err(parser.error(
                     subquery.span,
-                    format!(
-                        "subquery is only allowed on instant vector, got {} instead",
-                        type_name(inner)
-                    ),
+                    format!("subquery is only allowed on instant vector, got {} instead", type_name(inner)),
                 ));
             }
         }
@@ -57,41 +54,23 @@ fn expect_type(parser: &Parser<'_>, expr: &mut Expr, want: ValueType, context: &
     if got == want {
         return Ok(());
     }
-    Err(parser.error(
-        expr.span(),
-        format!(
-            "expected type {} in {context}, got {}",
-            want.documented(),
-            got.documented()
-        ),
-    ))
+    Err(parser
+        .error(expr.span(), format!("expected type {} in {context}, got {}", want.documented(), got.documented())))
 }
 
 fn check_selector(parser: &Parser<'_>, selector: &VectorSelector) -> Parsed<()> {
     if selector.name.is_empty() && selector.matchers.iter().all(|m| m.matches("")) {
-        return Err(parser.error(
-            selector.span,
-            "vector selector must contain at least one non-empty matcher",
-        ));
+        return Err(parser.error(selector.span, "vector selector must contain at least one non-empty matcher"));
     }
     Ok(())
 }
 
 fn check_aggregate(parser: &Parser<'_>, aggregate: &mut Aggregate) -> Parsed<()> {
-    expect_type(
-        parser,
-        &mut aggregate.expr,
-        ValueType::Vector,
-        "aggregation expression",
-    )?;
+    expect_type(parser, &mut aggregate.expr, ValueType::Vector, "aggregation expression")?;
     let Some(param) = &mut aggregate.param else {
         return Ok(());
     };
-    let want = if aggregate.op == AggOp::CountValues {
-        ValueType::String
-    } else {
-        ValueType::Scalar
-    };
+    let want = if aggregate.op == AggOp::CountValues { ValueType::String } else { ValueType::Scalar };
     expect_type(parser, param, want, "aggregation parameter")
 }
 
@@ -114,10 +93,7 @@ fn check_binary(parser: &Parser<'_>, binary: &mut Binary) -> Parsed<()> {
     }
     let both_scalar = left == ValueType::Scalar && right == ValueType::Scalar;
     if op.is_comparison() && !binary.return_bool && both_scalar {
-        return fail(
-            operator_span(parser, binary),
-            "comparisons between scalars must use BOOL modifier".to_owned(),
-        );
+        return fail(operator_span(parser, binary), "comparisons between scalars must use BOOL modifier".to_owned());
     }
     let span = operator_span(parser, binary);
     for side in [(&binary.lhs, left), (&binary.rhs, right)] {
@@ -134,15 +110,8 @@ fn check_binary(parser: &Parser<'_>, binary: &mut Binary) -> Parsed<()> {
     if op.is_set() && matching.card == Cardinality::OneToOne {
         matching.card = Cardinality::ManyToMany;
     }
-    if let Some(label) = matching
-        .labels
-        .iter()
-        .find(|l| matching.on && matching.include.contains(l))
-    {
-        let message = format!(
-            "label {} must not occur in ON and GROUP clause at once",
-            quote(label)
-        );
+    if let Some(label) = matching.labels.iter().find(|l| matching.on && matching.include.contains(l)) {
+        let message = format!("label {} must not occur in ON and GROUP clause at once", quote(label));
         return fail(span, message);
     }
     let has_fill = matching.fill_left.is_some() || matching.fill_right.is_some();
@@ -150,39 +119,24 @@ fn check_binary(parser: &Parser<'_>, binary: &mut Binary) -> Parsed<()> {
     let card = matching.card;
     if left != ValueType::Vector || right != ValueType::Vector {
         if has_labels {
-            return fail(
-                binary.span,
-                "vector matching only allowed between instant vectors".to_owned(),
-            );
+            return fail(binary.span, "vector matching only allowed between instant vectors".to_owned());
         }
         if has_fill {
-            return fail(
-                binary.span,
-                "filling in missing series only allowed between instant vectors".to_owned(),
-            );
+            return fail(binary.span, "filling in missing series only allowed between instant vectors".to_owned());
         }
         binary.matching = None;
     } else if op.is_set() {
         if matches!(card, Cardinality::OneToMany | Cardinality::ManyToOne) {
-            return fail(
-                binary.span,
-                format!("no grouping allowed for {} operation", quote(op.symbol())),
-            );
+            return fail(binary.span, format!("no grouping allowed for {} operation", quote(op.symbol())));
         }
         if has_fill {
-            return fail(
-                binary.span,
-                "filling in missing series not allowed for set operators".to_owned(),
-            );
+            return fail(binary.span, "filling in missing series not allowed for set operators".to_owned());
         }
     }
     if op.is_set() && (left == ValueType::Scalar || right == ValueType::Scalar) {
         return fail(
             binary.span,
-            format!(
-                "set operator {} not allowed in binary scalar expression",
-                quote(op.symbol())
-            ),
+            format!("set operator {} not allowed in binary scalar expression", quote(op.symbol())),
         );
     }
     Ok(())
@@ -197,25 +151,16 @@ fn check_call(parser: &Parser<'_>, call: &mut Call) -> Parsed<()> {
     let fail = |span: Span, message: String| Err(parser.error(span, message));
     if signature.variadic == 0 {
         if wanted != got {
-            return fail(
-                call.span,
-                format!("expected {wanted} argument(s) in call to {name}, got {got}"),
-            );
+            return fail(call.span, format!("expected {wanted} argument(s) in call to {name}, got {got}"));
         }
     } else {
         let least = wanted - 1;
         let most = least + signature.variadic.max(0) as usize;
         if got < least {
-            return fail(
-                call.span,
-                format!("expected at least {least} argument(s) in call to {name}, got {got}"),
-            );
+            return fail(call.span, format!("expected at least {least} argument(s) in call to {name}, got {got}"));
         }
         if signature.variadic > 0 && got > most {
-            return fail(
-                call.span,
-                format!("expected at most {most} argument(s) in call to {name}, got {got}"),
-            );
+            return fail(call.span, format!("expected at most {most} argument(s) in call to {name}, got {got}"));
         }
     }
     for (i, arg) in call.args.iter_mut().enumerate() {
@@ -223,10 +168,7 @@ fn check_call(parser: &Parser<'_>, call: &mut Call) -> Parsed<()> {
             match arg {
                 Expr::Vector(selector) if selector.name.is_empty() => continue,
                 Expr::Vector(_) => {
-                    return fail(
-                        arg.span(),
-                        "expected label selectors only, got vector selector instead".to_owned(),
-                    );
+                    return fail(arg.span(), "expected label selectors only, got vector selector instead".to_owned());
                 }
                 _ => return fail(arg.span(), "expected label selectors only".to_owned()),
             }
@@ -236,11 +178,7 @@ fn check_call(parser: &Parser<'_>, call: &mut Call) -> Parsed<()> {
         if got != want {
             return fail(
                 arg.span(),
-                format!(
-                    "expected type {} in call to function {name}, got {}",
-                    want.documented(),
-                    got.documented()
-                ),
+                format!("expected type {} in call to function {name}, got {}", want.documented(), got.documented()),
             );
         }
     }

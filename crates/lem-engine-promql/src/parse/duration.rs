@@ -15,10 +15,7 @@ impl Parser<'_> {
         }
         let expr = self.duration_sum(context)?;
         let DurationExpr::Number(number) = expr else {
-            return Ok(DurationValue {
-                ms: 0,
-                expr: Some(expr),
-            });
+            return Ok(DurationValue { ms: 0, expr: Some(expr) });
         };
         if number.value.is_nan() || number.value.abs() * 1000.0 > MAX_DURATION_MS {
             return Err(self.error(number.span, "duration out of range"));
@@ -26,10 +23,7 @@ impl Parser<'_> {
         if number.value <= 0.0 {
             return Err(self.error(number.span, "duration must be greater than 0"));
         }
-        Ok(DurationValue {
-            ms: millis(number.value),
-            expr: None,
-        })
+        Ok(DurationValue { ms: millis(number.value), expr: None })
     }
 
     /// What follows `offset`: one operand with an optional sign.
@@ -38,31 +32,19 @@ impl Parser<'_> {
         let sign = self.duration_sign();
         let atom = self.duration_atom("offset")?;
         if let DurationExpr::Number(number) = &atom {
-            let value = if sign == Some(true) {
-                -number.value
-            } else {
-                number.value
-            };
+            let value = if sign == Some(true) { -number.value } else { number.value };
             if value.is_nan() || value.abs() * 1000.0 > MAX_DURATION_MS {
                 return Err(self.error(number.span, "duration out of range"));
             }
-            return Ok(DurationValue {
-                ms: millis(value),
-                expr: None,
-            });
+            return Ok(DurationValue { ms: millis(value), expr: None });
         }
         let expr = match sign {
-            Some(negative) => DurationExpr::Sign {
-                negative,
-                span: Span::new(start, atom.span().end),
-                expr: Box::new(atom),
-            },
+            Some(negative) => {
+                DurationExpr::Sign { negative, span: Span::new(start, atom.span().end), expr: Box::new(atom) }
+            }
             None => atom,
         };
-        Ok(DurationValue {
-            ms: 0,
-            expr: Some(expr),
-        })
+        Ok(DurationValue { ms: 0, expr: Some(expr) })
     }
 
     fn duration_sign(&mut self) -> Option<bool> {
@@ -121,11 +103,7 @@ impl Parser<'_> {
                 number.span = span;
                 return Ok(DurationExpr::Number(number));
             }
-            return Ok(DurationExpr::Sign {
-                negative,
-                expr: Box::new(expr),
-                span,
-            });
+            return Ok(DurationExpr::Sign { negative, expr: Box::new(expr), span });
         }
         let base = self.duration_atom(context)?;
         if self.peek().kind == Kind::Op(BinOp::Pow) {
@@ -171,33 +149,19 @@ impl Parser<'_> {
         let Some(op) = op else {
             let close = self.expect(Kind::RightParen, context, "\")\"")?;
             let span = Span::new(start, close.span.end);
-            return Ok(if word == "step" {
-                DurationExpr::Step(span)
-            } else {
-                DurationExpr::Range(span)
-            });
+            return Ok(if word == "step" { DurationExpr::Step(span) } else { DurationExpr::Range(span) });
         };
         let lhs = self.duration_sum(context)?;
         self.expect(Kind::Comma, context, "\",\"")?;
         let rhs = self.duration_sum(context)?;
         let close = self.expect(Kind::RightParen, context, "\")\"")?;
-        Ok(DurationExpr::Binary {
-            op,
-            lhs: Box::new(lhs),
-            rhs: Box::new(rhs),
-            span: Span::new(start, close.span.end),
-        })
+        Ok(DurationExpr::Binary { op, lhs: Box::new(lhs), rhs: Box::new(rhs), span: Span::new(start, close.span.end) })
     }
 }
 
 fn binary(op: DurationOp, lhs: DurationExpr, rhs: DurationExpr) -> DurationExpr {
     let span = Span::new(lhs.span().start, rhs.span().end);
-    DurationExpr::Binary {
-        op,
-        lhs: Box::new(lhs),
-        rhs: Box::new(rhs),
-        span,
-    }
+    DurationExpr::Binary { op, lhs: Box::new(lhs), rhs: Box::new(rhs), span }
 }
 
 /// Seconds to whole milliseconds, rounded to the nanosecond first.

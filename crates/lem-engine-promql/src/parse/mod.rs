@@ -6,6 +6,8 @@ mod duration;
 mod operand;
 mod selector;
 
+pub(crate) use duration::millis;
+
 use std::collections::BTreeSet;
 
 use crate::ast::{BinOp, Binary, Cardinality, Expr, Matching, NumberLiteral, Span, Unary};
@@ -30,11 +32,8 @@ pub struct Features {
 
 impl Features {
     /// Everything on.
-    pub const ALL: Self = Self {
-        experimental_functions: true,
-        extended_range_selectors: true,
-        binop_fill_modifiers: true,
-    };
+    pub const ALL: Self =
+        Self { experimental_functions: true, extended_range_selectors: true, binop_fill_modifiers: true };
 
     /// From upstream flag names; unknown names are the caller's to report.
     pub fn from_flags(flags: &BTreeSet<String>) -> Self {
@@ -63,15 +62,26 @@ pub fn parse(src: &str, features: &Features) -> Result<Expr, ParseError> {
 /// Reads a bare selector such as `up{job="x"}`; the API's `match[]` parameter.
 pub fn parse_selector(src: &str) -> Result<Vec<crate::labels::Matcher>, ParseError> {
     match parse(src, &Features::default())? {
-        Expr::Vector(selector) if !selector.time.has_offset && selector.time.at.is_none() => {
-            Ok(selector.matchers)
-        }
-        other => Err(ParseError::new(
-            src,
-            other.span(),
-            "expected only a vector selector",
-        )),
+        Expr::Vector(selector) if !selector.time.has_offset && selector.time.at.is_none() => Ok(selector.matchers),
+        other => Err(ParseError::new(src, other.span(), "expected only a vector selector")),
     }
+}
+
+/// Reads a series name such as `up{job="x"}` or `{}` into labels.
+pub(crate) fn parse_metric(src: &str) -> Result<crate::labels::Labels, ParseError> {
+    let mut parser = Parser::new(src, Features::ALL);
+    let first = parser.peek();
+    let name = if first.kind == Kind::LeftBrace {
+        None
+    } else {
+        parser.next();
+        Some(first)
+    };
+    let selector = match parser.vector_selector(name)? {
+        Expr::Vector(selector) if parser.peek().kind == Kind::End => selector,
+        _ => return Err(parser.unexpected("series description", "")),
+    };
+    Ok(crate::labels::Labels::new(selector.matchers.into_iter().map(|m| (m.name, m.value)).collect()))
 }
 
 pub(crate) struct Parser<'a> {
@@ -89,15 +99,7 @@ type Parsed<T> = Result<T, ParseError>;
 impl<'a> Parser<'a> {
     fn new(src: &'a str, features: Features) -> Self {
         let lexed = lex(src);
-        Self {
-            src,
-            tokens: lexed.tokens,
-            lex_error: lexed.error,
-            at: 0,
-            features,
-            next_selector: 0,
-            nesting: 0,
-        }
+        Self { src, tokens: lexed.tokens, lex_error: lexed.error, at: 0, features, next_selector: 0, nesting: 0 }
     }
 
     fn error(&self, span: Span, message: impl Into<String>) -> ParseError {
@@ -106,24 +108,15 @@ impl<'a> Parser<'a> {
 
     fn end_token(&self) -> Token {
         let end = self.src.len();
-        Token {
-            kind: Kind::End,
-            span: Span::new(end, end),
-        }
+        Token { kind: Kind::End, span: Span::new(end, end) }
     }
 
     fn peek(&self) -> Token {
-        self.tokens
-            .get(self.at)
-            .copied()
-            .unwrap_or_else(|| self.end_token())
+        self.tokens.get(self.at).copied().unwrap_or_else(|| self.end_token())
     }
 
     fn peek_second(&self) -> Token {
-        self.tokens
-            .get(self.at + 1)
-            .copied()
-            .unwrap_or_else(|| self.end_token())
+        self.tokens.get(self.at + 1).copied().unwrap_or_else(|| self.end_token())
     }
 
     fn next(&mut self) -> Token {
@@ -138,18 +131,11 @@ impl<'a> Parser<'a> {
 
     fn peek_word(&self) -> String {
         let token = self.peek();
-        if matches!(token.kind, Kind::Ident) {
-            self.text(token).to_ascii_lowercase()
-        } else {
-            String::new()
-        }
+        if matches!(token.kind, Kind::Ident) { self.text(token).to_ascii_lowercase() } else { String::new() }
     }
 
     fn last_end(&self) -> usize {
-        self.at
-            .checked_sub(1)
-            .and_then(|i| self.tokens.get(i))
-            .map_or(0, |t| t.span.end)
+        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(0, |t| t.span.end)
     }
 
     /// The error for the token at hand, or the lexer's own when that is what stands there.
@@ -176,8 +162,8 @@ impl<'a> Parser<'a> {
         match token.kind {
             Kind::End => "end of input".to_owned(),
             Kind::Ident => match text.to_ascii_lowercase().as_str() {
-                "offset" | "by" | "without" | "on" | "ignoring" | "group_left" | "group_right"
-                | "bool" | "anchored" | "smoothed" => format!("<{text}>"),
+                "offset" | "by" | "without" | "on" | "ignoring" | "group_left" | "group_right" | "bool"
+                | "anchored" | "smoothed" => format!("<{text}>"),
                 word if operand::aggregator(word).is_some() => format!("<aggr:{text}>"),
                 "start" | "end" | "step" | "range" => quoted,
                 _ => format!("identifier {quoted}"),
@@ -192,21 +178,14 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, kind: Kind, context: &str, expected: &str) -> Parsed<Token> {
-        if self.peek().kind == kind {
-            Ok(self.next())
-        } else {
-            Err(self.unexpected(context, expected))
-        }
+        if self.peek().kind == kind { Ok(self.next()) } else { Err(self.unexpected(context, expected)) }
     }
 
     fn enter(&mut self) -> Parsed<()> {
         self.nesting += 1;
         if self.nesting > MAX_NESTING {
             let span = self.peek().span;
-            return Err(self.error(
-                span,
-                format!("expression is nested more than {MAX_NESTING} levels deep"),
-            ));
+            return Err(self.error(span, format!("expression is nested more than {MAX_NESTING} levels deep")));
         }
         Ok(())
     }
@@ -224,18 +203,11 @@ impl<'a> Parser<'a> {
             chain += 1;
             if chain > MAX_CHAIN {
                 let span = self.peek().span;
-                return Err(self.error(
-                    span,
-                    format!("expression chains more than {MAX_CHAIN} operators"),
-                ));
+                return Err(self.error(span, format!("expression chains more than {MAX_CHAIN} operators")));
             }
             self.next();
             let (matching, return_bool) = self.binary_modifiers()?;
-            let next_min = if op == BinOp::Pow {
-                precedence
-            } else {
-                precedence + 1
-            };
+            let next_min = if op == BinOp::Pow { precedence } else { precedence + 1 };
             let rhs = self.expression(next_min)?;
             let span = Span::new(lhs.span().start, rhs.span().end);
             lhs = Expr::Binary(Binary {
@@ -264,17 +236,9 @@ impl<'a> Parser<'a> {
         let span = Span::new(token.span.start, expr.span().end);
         if let Expr::Number(number) = expr {
             let value = if negative { -number.value } else { number.value };
-            return Ok(Expr::Number(NumberLiteral {
-                value,
-                span,
-                ..number
-            }));
+            return Ok(Expr::Number(NumberLiteral { value, span, ..number }));
         }
-        Ok(Expr::Unary(Unary {
-            negative,
-            expr: Box::new(expr),
-            span,
-        }))
+        Ok(Expr::Unary(Unary { negative, expr: Box::new(expr), span }))
     }
 
     fn binary_modifiers(&mut self) -> Parsed<(Matching, bool)> {
@@ -298,11 +262,7 @@ impl<'a> Parser<'a> {
             let group = self.peek_word();
             if group == "group_left" || group == "group_right" {
                 self.next();
-                matching.card = if group == "group_left" {
-                    Cardinality::ManyToOne
-                } else {
-                    Cardinality::OneToMany
-                };
+                matching.card = if group == "group_left" { Cardinality::ManyToOne } else { Cardinality::OneToMany };
                 if self.peek().kind == Kind::LeftParen {
                     matching.include = self.label_list()?;
                 }
@@ -322,10 +282,7 @@ impl<'a> Parser<'a> {
             }
             let token = self.next();
             if !self.features.binop_fill_modifiers {
-                return Err(self.error(
-                    token.span,
-                    "binop fill modifiers are experimental and not enabled",
-                ));
+                return Err(self.error(token.span, "binop fill modifiers are experimental and not enabled"));
             }
             self.next();
             let value = self.signed_number("fill modifier")?;
@@ -363,13 +320,8 @@ impl<'a> Parser<'a> {
     fn number_value(&self, token: Token) -> Parsed<NumberLiteral> {
         let text = self.text(token);
         if token.kind == Kind::Duration {
-            let ms = crate::number::parse_duration_ms(text)
-                .map_err(|message| self.error(token.span, message))?;
-            return Ok(NumberLiteral {
-                value: ms as f64 / 1000.0,
-                is_duration: true,
-                span: token.span,
-            });
+            let ms = crate::number::parse_duration_ms(text).map_err(|message| self.error(token.span, message))?;
+            return Ok(NumberLiteral { value: ms as f64 / 1000.0, is_duration: true, span: token.span });
         }
         let value = crate::number::parse_float(text).ok_or_else(|| {
             self.error(
@@ -380,11 +332,7 @@ impl<'a> Parser<'a> {
                 ),
             )
         })?;
-        Ok(NumberLiteral {
-            value,
-            is_duration: false,
-            span: token.span,
-        })
+        Ok(NumberLiteral { value, is_duration: false, span: token.span })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Parsed, Parser};
 use crate::ast::{
-    AggOp, Aggregate, BinOp, Call, Expr, Extended, Grouping, MatrixSelector, Span, StringLiteral,
-    Subquery, TimeModifiers,
+    AggOp, Aggregate, BinOp, Call, Expr, Extended, Grouping, MatrixSelector, Span, StringLiteral, Subquery,
+    TimeModifiers,
 };
 use crate::lex::{Kind, Token, unquote};
 
@@ -14,10 +14,7 @@ pub(crate) fn aggregator(word: &str) -> Option<AggOp> {
 
 /// Keywords that cannot name a metric.
 fn is_reserved(word: &str) -> bool {
-    matches!(
-        word,
-        "on" | "ignoring" | "group_left" | "group_right" | "bool"
-    )
+    matches!(word, "on" | "ignoring" | "group_left" | "group_right" | "bool")
 }
 
 impl Parser<'_> {
@@ -60,10 +57,7 @@ impl Parser<'_> {
                 self.next();
                 let inner = self.expression(0)?;
                 let close = self.expect(Kind::RightParen, "", "\")\"")?;
-                Ok(Expr::Paren(
-                    Box::new(inner),
-                    Span::new(token.span.start, close.span.end),
-                ))
+                Ok(Expr::Paren(Box::new(inner), Span::new(token.span.start, close.span.end)))
             }
             Kind::LeftBrace => self.vector_selector(None),
             Kind::MetricIdent => {
@@ -82,18 +76,10 @@ impl Parser<'_> {
     pub(super) fn string_literal(&self, token: Token) -> Parsed<StringLiteral> {
         let bytes = unquote(self.text(token)).map_err(|m| self.error(token.span, m))?;
         Ok(match String::from_utf8(bytes) {
-            Ok(value) => StringLiteral {
-                value,
-                raw: None,
-                span: token.span,
-            },
+            Ok(value) => StringLiteral { value, raw: None, span: token.span },
             Err(error) => {
                 let raw = error.into_bytes();
-                StringLiteral {
-                    value: String::from_utf8_lossy(&raw).into_owned(),
-                    raw: Some(raw),
-                    span: token.span,
-                }
+                StringLiteral { value: String::from_utf8_lossy(&raw).into_owned(), raw: Some(raw), span: token.span }
             }
         })
     }
@@ -104,10 +90,7 @@ impl Parser<'_> {
         let second = self.peek_second();
         if let Some(op) = aggregator(&lower) {
             let grouped = second.kind == Kind::Ident
-                && matches!(
-                    self.text(second).to_ascii_lowercase().as_str(),
-                    "by" | "without"
-                );
+                && matches!(self.text(second).to_ascii_lowercase().as_str(), "by" | "without");
             if grouped || second.kind == Kind::LeftParen {
                 self.next();
                 return self.aggregate(op, token);
@@ -137,10 +120,7 @@ impl Parser<'_> {
                 Kind::Comma => {
                     let comma = self.next();
                     if self.peek().kind == Kind::RightParen {
-                        return Err(self.error(
-                            comma.span,
-                            "trailing commas not allowed in function call args",
-                        ));
+                        return Err(self.error(comma.span, "trailing commas not allowed in function call args"));
                     }
                 }
                 Kind::RightParen => {
@@ -162,20 +142,12 @@ impl Parser<'_> {
             return Err(self.error(name.span, message));
         };
         if signature.experimental && !self.features.experimental_functions {
-            return Err(self.error(
-                name.span,
-                format!(
-                    "function {} is not enabled",
-                    crate::number::quote(signature.name)
-                ),
-            ));
+            return Err(
+                self.error(name.span, format!("function {} is not enabled", crate::number::quote(signature.name)))
+            );
         }
         let args = self.arguments("function call")?;
-        Ok(Expr::Call(Call {
-            func: signature.name,
-            args,
-            span: Span::new(name.span.start, self.last_end()),
-        }))
+        Ok(Expr::Call(Call { func: signature.name, args, span: Span::new(name.span.start, self.last_end()) }))
     }
 
     fn aggregate(&mut self, op: AggOp, name: Token) -> Parsed<Expr> {
@@ -208,11 +180,7 @@ impl Parser<'_> {
             ));
         }
         let mut args = args.into_iter();
-        let param = if op.has_param() {
-            args.next().map(Box::new)
-        } else {
-            None
-        };
+        let param = if op.has_param() { args.next().map(Box::new) } else { None };
         let Some(expr) = args.next() else {
             return Err(self.error(span, "no arguments for aggregate expression provided"));
         };
@@ -220,10 +188,7 @@ impl Parser<'_> {
             op,
             expr: Box::new(expr),
             param,
-            grouping: grouping.unwrap_or(Grouping {
-                without: false,
-                labels: Vec::new(),
-            }),
+            grouping: grouping.unwrap_or(Grouping { without: false, labels: Vec::new() }),
             span,
         }))
     }
@@ -234,10 +199,7 @@ impl Parser<'_> {
             return Ok(None);
         }
         self.next();
-        Ok(Some(Grouping {
-            without: word == "without",
-            labels: self.label_list()?,
-        }))
+        Ok(Some(Grouping { without: word == "without", labels: self.label_list()? }))
     }
 
     /// A list of label names in parentheses; a trailing comma is fine.
@@ -258,10 +220,7 @@ impl Parser<'_> {
                     if literal.raw.is_some() || literal.value.is_empty() {
                         return Err(self.error(
                             token.span,
-                            format!(
-                                "invalid label name for grouping: {}",
-                                crate::number::quote(&literal.value)
-                            ),
+                            format!("invalid label name for grouping: {}", crate::number::quote(&literal.value)),
                         ));
                     }
                     labels.push(literal.value);
@@ -322,10 +281,6 @@ impl Parser<'_> {
             return Err(self.error(modifier_span, "no @ modifiers allowed before range"));
         }
         let span = Span::new(vector.span.start, close.span.end);
-        Ok(Expr::Matrix(MatrixSelector {
-            vector,
-            range,
-            span,
-        }))
+        Ok(Expr::Matrix(MatrixSelector { vector, range, span }))
     }
 }

@@ -32,16 +32,10 @@ impl Parser<'_> {
             if let Some(twice) = selector.matchers.iter().find(|m| m.name == METRIC_NAME) {
                 return Err(self.error(
                     selector.span,
-                    format!(
-                        "metric name must not be set twice: {} or {}",
-                        quote(&selector.name),
-                        quote(&twice.value)
-                    ),
+                    format!("metric name must not be set twice: {} or {}", quote(&selector.name), quote(&twice.value)),
                 ));
             }
-            selector
-                .matchers
-                .push(Matcher::equal(METRIC_NAME, &selector.name));
+            selector.matchers.push(Matcher::equal(METRIC_NAME, &selector.name));
         }
         Ok(Expr::Vector(selector))
     }
@@ -91,11 +85,7 @@ impl Parser<'_> {
         if let Some(earlier) = earlier {
             return Err(self.error(
                 at.span,
-                format!(
-                    "metric name must not be set twice: {} or {}",
-                    quote(&earlier),
-                    quote(&name)
-                ),
+                format!("metric name must not be set twice: {} or {}", quote(&earlier), quote(&name)),
             ));
         }
         selector.matchers.push(Matcher::equal(METRIC_NAME, &name));
@@ -119,12 +109,8 @@ impl Parser<'_> {
         self.next();
         let value = self.string_literal(token)?.value;
         let span = Span::new(at.span.start, token.span.end);
-        let matcher = Matcher::new(op, name, &value).map_err(|error| {
-            self.error(
-                span,
-                format!("error parsing regexp: {}", regex_reason(&error)),
-            )
-        })?;
+        let matcher = Matcher::new(op, name, &value)
+            .map_err(|error| self.error(span, format!("error parsing regexp: {}", regex_reason(&error))))?;
         selector.matchers.push(matcher);
         Ok(())
     }
@@ -150,28 +136,20 @@ impl Parser<'_> {
 
     pub(super) fn at_modifier(&mut self, expr: &mut Expr, keyword: Token) -> Parsed<()> {
         let word = self.peek_word();
-        let at = if (word == "start" || word == "end")
-            && self.peek_second().kind == Kind::LeftParen
-        {
+        let at = if (word == "start" || word == "end") && self.peek_second().kind == Kind::LeftParen {
             self.next();
             self.next();
             self.expect(Kind::RightParen, "@", "\")\"")?;
             if word == "start" { At::Start } else { At::End }
         } else {
-            if !matches!(
-                self.peek().kind,
-                Kind::Number | Kind::Duration | Kind::Op(BinOp::Add | BinOp::Sub)
-            ) {
+            if !matches!(self.peek().kind, Kind::Number | Kind::Duration | Kind::Op(BinOp::Add | BinOp::Sub)) {
                 return Err(self.unexpected("@", "timestamp"));
             }
             let seconds = self.signed_number("@")?;
             let limit = i64::MAX as f64 / 1000.0;
             if !seconds.is_finite() || seconds.abs() >= limit {
                 let span = Span::new(keyword.span.start, self.last_end());
-                return Err(self.error(
-                    span,
-                    format!("timestamp out of bounds for @ modifier: {seconds:.6}"),
-                ));
+                return Err(self.error(span, format!("timestamp out of bounds for @ modifier: {seconds:.6}")));
             }
             At::Time((seconds * 1000.0).round() as i64)
         };
@@ -191,12 +169,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    pub(super) fn extended_modifier(
-        &mut self,
-        expr: &mut Expr,
-        keyword: Token,
-        extended: Extended,
-    ) -> Parsed<()> {
+    pub(super) fn extended_modifier(&mut self, expr: &mut Expr, keyword: Token, extended: Extended) -> Parsed<()> {
         self.next();
         let word = match extended {
             Extended::Anchored => "anchored",
@@ -209,9 +182,7 @@ impl Parser<'_> {
         let (selector, outer) = match expr {
             Expr::Vector(v) => {
                 if extended == Extended::Anchored {
-                    return fail(
-                        "anchored modifier must be preceded by a range vector selector".to_owned(),
-                    );
+                    return fail("anchored modifier must be preceded by a range vector selector".to_owned());
                 }
                 (v, None)
             }
@@ -220,9 +191,7 @@ impl Parser<'_> {
                 return fail(format!("{word} modifier is not supported for subqueries"));
             }
             _ => {
-                return fail(format!(
-                    "{word} modifier must be preceded by a range vector selector"
-                ));
+                return fail(format!("{word} modifier must be preceded by a range vector selector"));
             }
         };
         if selector.extended.is_some_and(|e| e != extended) {
@@ -257,12 +226,9 @@ fn time_modifiers(expr: &mut Expr, end: usize) -> Option<&mut TimeModifiers> {
 
 fn regex_reason(error: &regex::Error) -> String {
     match error {
-        regex::Error::Syntax(text) => text
-            .lines()
-            .rev()
-            .find_map(|line| line.trim().strip_prefix("error: "))
-            .unwrap_or(text)
-            .to_owned(),
+        regex::Error::Syntax(text) => {
+            text.lines().rev().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or(text).to_owned()
+        }
         other => other.to_string(),
     }
 }
