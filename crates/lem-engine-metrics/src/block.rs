@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use roaring::RoaringTreemap;
@@ -43,6 +44,7 @@ pub(crate) struct Block {
     chunks: File,
     table: Table,
     tombstones: RwLock<Tombstones>,
+    damaged: AtomicBool,
 }
 
 /// Where a chunk lies and what it spans.
@@ -83,7 +85,7 @@ impl Block {
             return Err(StoreError::damaged(&dir.join(CHUNKS), reason));
         }
         let tombstones = RwLock::new(read_tombstones(dir)?);
-        Ok(Block { meta, dir: dir.to_owned(), index, chunks, table, tombstones })
+        Ok(Block { meta, dir: dir.to_owned(), index, chunks, table, tombstones, damaged: AtomicBool::new(false) })
     }
 
     pub(crate) fn overlaps(&self, start: i64, end: i64) -> bool {
@@ -147,6 +149,11 @@ impl Block {
         out.append(&mut added);
     }
 
+    /// Was something unreadable found in it since it was opened?
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
     /// Reads a span and the checksum behind it.
     fn checked(&self, file: &File, name: &str, span: Span) -> Result<Vec<u8>, StoreError> {
         let path = || self.dir.join(name);
@@ -154,6 +161,7 @@ impl Block {
         file.read_exact_at(&mut bytes, span.offset).map_err(|e| StoreError::io("read", &path())(e))?;
         let (body, crc) = bytes.split_at(span.len as usize);
         if crc32c::crc32c(body).to_le_bytes() != crc {
+            self.damaged.store(true, Ordering::Relaxed);
             return Err(StoreError::damaged(&path(), format!("wrong checksum at byte {}", span.offset)));
         }
         bytes.truncate(span.len as usize);

@@ -162,14 +162,20 @@ impl Inner {
     fn merge(&self) -> Result<usize, StoreError> {
         let mut merged = 0;
         loop {
-            let blocks = self.block_list();
+            let blocks: Vec<_> = self.block_list().iter().filter(|b| !b.is_damaged()).cloned().collect();
             let facts: Vec<BlockFacts> = blocks.iter().map(|b| facts(b)).collect();
             let Some(group) = plan::next_merge(&facts, &self.options.compact_ranges_ms) else {
                 return Ok(merged);
             };
             let group: Vec<Arc<Block>> = group.into_iter().map(|i| blocks[i].clone()).collect();
-            self.merge_group(&group)?;
-            merged += 1;
+            match self.merge_group(&group) {
+                Ok(()) => merged += 1,
+                // It is left out from now on, so that it does not hold up the others.
+                Err(error) if group.iter().any(|b| b.is_damaged()) => {
+                    tracing::error!(%error, "a block cannot be merged");
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -188,6 +194,11 @@ impl Inner {
             if let Some(warning) = warnings.into_iter().next() {
                 // Merging would drop the damaged part for good: leave the blocks as they are.
                 return Err(StoreError::damaged(&group[0].dir, warning));
+            }
+            // Blocks overlap when a crash came between the writing of one and the end of its source.
+            if !points.is_sorted_by(|a, b| a.0 < b.0) {
+                points.sort_by_key(|p| p.0);
+                points.dedup_by_key(|p| p.0);
             }
             if !points.is_empty() {
                 writer.add(&labels, &points)?;

@@ -34,6 +34,8 @@ pub struct BlockStatus {
     pub samples: u64,
     /// Size on disk.
     pub bytes: u64,
+    /// Something unreadable was met in it since the store was opened. Such a block stays, but is not merged.
+    pub damaged: bool,
 }
 
 /// A block that could not be read and was moved aside.

@@ -209,5 +209,6 @@ fn block_status(block: &Block) -> BlockStatus {
         series: block.meta.series,
         samples: block.meta.samples,
         bytes: block.bytes(),
+        damaged: block.is_damaged(),
     }
 }

@@ -132,7 +132,11 @@ impl BlockWriter {
         self.meta.write(&self.disk, &self.tmp)?;
         self.disk.sync_dir(&self.tmp)?;
         let dir = self.parent.join(&self.name);
-        self.disk.rename(&self.tmp, &dir)?;
+        if let Err(error) = self.disk.rename(&self.tmp, &dir) {
+            // Renamed but perhaps not durably: what the caller does not know of must not come back at the next opening.
+            let _ = fs::remove_dir_all(&dir);
+            return Err(error);
+        }
         Ok(Some(dir))
     }
 
@@ -151,6 +155,14 @@ impl BlockWriter {
         let mut table = Vec::new();
         self.symbols.put_table(&mut table, offset, &self.series, &names);
         self.index.extend_from_slice(&table);
+    }
+}
+
+/// An unfinished block gives its space back.
+impl Drop for BlockWriter {
+    fn drop(&mut self) {
+        // After `finish` the folder has another name, and there is nothing to remove.
+        let _ = fs::remove_dir_all(&self.tmp);
     }
 }
 

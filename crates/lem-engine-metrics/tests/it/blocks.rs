@@ -151,6 +151,25 @@ fn a_damaged_chunk_is_left_out_with_a_warning() {
 }
 
 #[test]
+fn a_damaged_block_is_named_and_does_not_hold_up_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = with_block(dir.path()).join("chunks");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let store = open(dir.path(), options());
+    fill(&store, 1_600, 7_600);
+    let done = store.maintain().unwrap();
+    assert_eq!((done.cut, done.merged), (6, 2));
+    let blocks = store.status().blocks;
+    let damaged: Vec<_> = blocks.iter().filter(|b| b.damaged).map(|b| (b.start_ms, b.end_ms)).collect();
+    assert_eq!(damaged, [(0, 1_000)]);
+    let found = everything(&store);
+    assert_eq!(found.warnings.len(), 1);
+    assert_eq!(found.series[1].1.len(), 76);
+}
+
+#[test]
 fn a_shortened_chunk_file_moves_the_block_aside() {
     let dir = tempfile::tempdir().unwrap();
     let path = with_block(dir.path()).join("chunks");

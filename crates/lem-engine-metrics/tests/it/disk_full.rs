@@ -120,6 +120,27 @@ fn a_failed_sync_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn every_sync_of_maintenance_may_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::new();
+    let store = open(dir.path(), gated(&gate));
+    (0..40).for_each(|t| drop(add(&store, 1, t * 100, t as f64)));
+    let before = dump(&store);
+    let mut allowed = 0;
+    while {
+        gate.syncs.store(allowed, Ordering::SeqCst);
+        store.maintain().is_err()
+    } {
+        assert_eq!(dump(&store), before, "{allowed} syncs");
+        allowed += 1;
+    }
+    drop(store);
+    let (store, report) = open_report(dir.path(), options());
+    assert_eq!((dump(&store), report.leftovers), (before, Vec::<String>::new()));
+    assert_eq!(store.status().blocks.len(), 1);
+}
+
+#[test]
 fn blocks_that_do_not_fit_are_cut_later() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Gate::new();
@@ -136,6 +157,8 @@ fn blocks_that_do_not_fit_are_cut_later() {
         room += 7;
     }
     gate.set(PLENTY);
+    let names = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
+    assert_eq!(names.filter(|n| n.to_string_lossy().starts_with("tmp-")).count(), 0, "failed attempts give space back");
     assert_eq!(dump(&store), before);
     assert_eq!(store.status().blocks.len(), 1);
     drop(store);
