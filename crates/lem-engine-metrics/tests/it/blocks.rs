@@ -40,6 +40,35 @@ fn blocks_are_cut_and_merged_without_changing_what_is_read() {
 }
 
 #[test]
+fn readers_see_everything_while_blocks_are_cut_and_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), options());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut seen = 0;
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    let found = everything(&store);
+                    assert_eq!(found.warnings, Vec::<String>::new());
+                    let points = found.series.first().map_or(&[][..], |(_, points)| points);
+                    assert!(points.len() >= seen, "{} samples after {seen}", points.len());
+                    let gap = points.windows(2).find(|w| w[1].0 - w[0].0 != 100);
+                    assert_eq!(gap, None);
+                    seen = points.len();
+                }
+            });
+        }
+        for from in (0..20_000).step_by(500) {
+            fill(&store, from, from + 500);
+            store.maintain().unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    assert_eq!(everything(&store).series[0].1.len(), 200);
+}
+
+#[test]
 fn series_without_recent_samples_leave_the_head_and_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), options());

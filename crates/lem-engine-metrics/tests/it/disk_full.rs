@@ -148,13 +148,13 @@ fn blocks_that_do_not_fit_are_cut_later() {
     (0..40).for_each(|t| drop(add(&store, 1, t * 100, t as f64)));
     let before = dump(&store);
     let mut room = 0;
-    // Every byte of cutting, merging and checkpointing fails once.
+    // Every part of cutting, merging and checkpointing fails once.
     while {
         gate.set(room);
         store.maintain().is_err()
     } {
         assert_eq!(dump(&store), before, "room {room}");
-        room += 7;
+        room += 61;
     }
     gate.set(PLENTY);
     let names = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
