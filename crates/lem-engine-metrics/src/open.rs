@@ -91,11 +91,14 @@ impl Store {
             head.raise_cut_until(end);
         }
         let next_segment = Replay { head: &head, options: &options, report: &mut report }.run(&disk, &wal_dir)?;
-        let wal = Wal::create(disk.clone(), &wal_dir, next_segment, options.sync, options.segment_bytes)?;
+        let (wal, wal_error) = Wal::create(disk.clone(), &wal_dir, next_segment, options.sync, options.segment_bytes)?;
         report.series = head.len();
         report.blocks = blocks.len();
         let next_block = next_block_number(&dir)?;
         let committer = Committer::new(head.clone(), wal, options.block_range_ms, options.out_of_order_window_ms);
+        if let Some(error) = wal_error {
+            let _ = committer.account(Err(error)); // kept as the reason for being read-only
+        }
         let inner = Arc::new(Inner {
             dir,
             disk,

@@ -41,6 +41,8 @@ pub(crate) struct Wal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
+    /// The segment could not be made yet; `file` is only a stand-in.
+    Unstarted,
     /// There may be part of a frame behind `len`.
     Tail,
     /// A sync failed: what the system wrote of the segment's end is unknown, so that it must not be relied on.
@@ -64,16 +66,22 @@ pub(crate) fn segments(dir: &Path) -> Result<Vec<u64>, StoreError> {
 }
 
 impl Wal {
-    /// Starts a new segment.
+    /// Starts a new segment. On a full disk the log comes with the error, and tries again at every write.
     pub(crate) fn create(
         disk: Disk,
         dir: &Path,
         number: u64,
         sync: Sync,
         segment_bytes: u64,
-    ) -> Result<Wal, StoreError> {
-        let (path, file) = new_segment(&disk, dir, number)?;
-        Ok(Wal {
+    ) -> Result<(Wal, Option<StoreError>), StoreError> {
+        let (path, file, fault, error) = match new_segment(&disk, dir, number) {
+            Ok((path, file)) => (path, file, Fault::None, None),
+            Err(error) => {
+                let stand_in = File::open(dir).map_err(StoreError::io("open", dir))?;
+                (segment_path(dir, number), stand_in, Fault::Unstarted, Some(error))
+            }
+        };
+        let wal = Wal {
             disk,
             dir: dir.to_owned(),
             sync,
@@ -83,8 +91,9 @@ impl Wal {
             file,
             len: MAGIC.len() as u64,
             unsynced: Vec::new(),
-            fault: Fault::None,
-        })
+            fault,
+        };
+        Ok((wal, error))
     }
 
     /// Writes frames. When it returns without error they are as safe as the sync mode promises; with one, they are not
@@ -151,6 +160,11 @@ impl Wal {
         if self.fault == Fault::None {
             return Ok(());
         }
+        if self.fault == Fault::Unstarted {
+            (self.path, self.file) = new_segment(&self.disk, &self.dir, self.number)?;
+            self.fault = Fault::None;
+            return Ok(());
+        }
         let kept = self.len - self.unsynced.len() as u64;
         let until = if self.fault == Fault::Sync { kept } else { self.len };
         self.file.set_len(until).map_err(StoreError::io("truncate", &self.path))?;
@@ -193,6 +207,7 @@ pub(crate) fn remove_before(dir: &Path, number: u64) -> Result<(), StoreError> {
     for old in segments(dir)?.into_iter().filter(|n| *n < number) {
         let path = segment_path(dir, old);
         fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        let _ = fs::remove_file(path.with_extension("torn")); // seldom there
     }
     Ok(())
 }

@@ -85,7 +85,9 @@ fn split(rest: &[u8]) -> Option<(usize, u32, &[u8])> {
 pub(crate) fn cut_torn_end(disk: &Disk, path: &Path, torn: u64) -> Result<(), StoreError> {
     let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
     let keep = bytes.len() - torn as usize;
-    disk.write_new(&path.with_extension("torn"), &bytes[keep..])?;
+    if let Err(error) = disk.write_new(&path.with_extension("torn"), &bytes[keep..]) {
+        tracing::warn!(%error, "the torn end of the log is not kept");
+    }
     let file = File::options().write(true).open(path).map_err(StoreError::io("open", path))?;
     file.set_len(keep as u64).map_err(StoreError::io("truncate", path))?;
     file.sync_all().map_err(StoreError::io("sync", path))

@@ -120,6 +120,28 @@ fn a_failed_sync_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn a_store_opens_on_a_full_disk_and_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::new();
+    add(&open(dir.path(), gated(&gate)), 1, 10, 1.0);
+    let segment = std::fs::read_dir(dir.path().join("wal")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes.extend_from_slice(b"torn");
+    std::fs::write(&segment, bytes).unwrap();
+    gate.set(0);
+    let (store, report) = open_report(dir.path(), gated(&gate));
+    assert_eq!(report.torn_bytes, 4);
+    assert!(matches!(store.status().mode, Mode::ReadOnly { .. }));
+    assert_eq!(dump(&store), ["1: 10=1"]);
+    assert!(store.append(&[Sample::new(labels(1), 20, 2.0)]).is_err());
+    gate.set(PLENTY);
+    assert_eq!(add(&store, 1, 20, 2.0).accepted, 1);
+    assert_eq!(store.status().mode, Mode::Writable);
+    drop(store);
+    assert_eq!(dump(&open(dir.path(), options())), ["1: 10=1 20=2"]);
+}
+
+#[test]
 fn every_sync_of_maintenance_may_fail() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Gate::new();
