@@ -1,20 +1,39 @@
-//! The spine of the loop: an append-only, tamper-evident log of everything that happened.
+//! The spine of the loop: one append-only, tamper-evident event log that every stage writes to and every view is a
+//! fold over.
 //!
-//! In: [`lem_model::NewEvent`]s from every stage and from outside. Out: events in order ([`EventLog`],
-//! [`Subscription`]), views folded from them ([`View`]), and proofs that nothing was changed. Every fact is one event;
-//! every view is a fold over them.
+//! In: events of all stages ([`Recorder`]) and CDEvents from outside. Out: events in order ([`EventLog::read`],
+//! [`Subscription`], [`project`]), signed checkpoints, proofs, audit packages. Events of its own: `payload.erased`.
 //!
-//! Invariants, stated as absences: no event is ever changed or reordered; nothing that was acknowledged is lost; no two
-//! trees that contradict each other are ever signed; no projection writes.
+//! It keeps rows in SQLite or PostgreSQL behind one SQL text, hashes them into an RFC 6962 tree and signs the root.
+//!
+//! Invariants, stated as absences: nothing acknowledged is lost, no row changes once it is there (only payload and salt
+//! may go, and an event says so), no two inconsistent trees are signed, no stage is known here.
 
+mod checkpoint;
+mod db;
 mod error;
+mod leaf;
+mod ledger;
 mod log;
-mod memory;
-mod project;
 mod record;
+mod sql;
+mod subscription;
+mod tiles;
+mod tiling;
+pub mod tree;
+mod writer;
 
+pub use checkpoint::{DEFAULT_ORIGIN, PrivateKey, ProofFile, PublicKey, SignedCheckpoint};
 pub use error::LedgerError;
-pub use log::{Appended, EventLog, Fate, Filter, MAX_BATCH, MAX_PAYLOAD_BYTES, MAX_READ, Subscription};
-pub use memory::MemoryLog;
-pub use project::{Projection, View};
-pub use record::Recorder;
+pub use leaf::MAX_LEAF_BYTES;
+pub use ledger::{Ledger, Options};
+pub use log::{
+    Appended, Consumer, Erasure, EventLog, Filter, InboxItem, Kept, MAX_BATCH, MAX_PAYLOAD_BYTES, MAX_READ, Proof,
+    ProofOf,
+};
+pub use record::{Ids, RandomIds, Recorder, SystemClock};
+pub use subscription::{Feed, Subscription};
+pub use writer::{CHECKPOINT_AFTER, CHECKPOINT_EVENTS};
+
+/// Type of the event that says a payload was erased; its content has `seq`, `reason` and `by`.
+pub const ERASED_TYPE: &str = "dev.cdeventsx.lem-payload.erased.0.1.0";

@@ -1,161 +1,195 @@
-//! The log as everybody sees it: append, read, follow. SQLite, PostgreSQL and memory stand behind it.
+//! The port: what every event log can do, whatever keeps it.
 
+use crate::{LedgerError, SignedCheckpoint, Subscription, tree::Hash};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lem_model::event::short_type;
 use lem_model::{Event, NewEvent, Seq};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use tokio::sync::watch;
 
-use crate::LedgerError;
-
-/// Events in one append.
-pub const MAX_BATCH: usize = 1_000;
-/// Bytes of one payload.
-pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
-/// Events in one read.
+/// Events in one [`EventLog::append`].
+pub const MAX_BATCH: usize = 10_000;
+/// Bytes of one event's document.
+pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
+/// Events in one [`EventLog::read`].
 pub const MAX_READ: u32 = 10_000;
 
-/// What became of one event of a batch.
+/// What became of an event that was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fate {
-    /// It stands at the position.
+pub enum Kept {
+    /// It is in the ledger now.
     New,
-    /// The same bytes stand there already.
+    /// The same bytes were there before.
     Duplicate,
-    /// Other bytes stand there under the same source and id; this version is kept in the inbox.
+    /// Another version with the same source and id was there before; this one is in the inbox.
     Conflict,
 }
 
-/// Answer to one event of a batch.
+/// Answer for one event of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Appended {
-    /// Position of the event that stands.
+    /// Where the event stands; for a conflict, where the other version stands.
     pub seq: Seq,
-    /// What became of the one that was sent.
-    pub fate: Fate,
+    /// What became of it.
+    pub kept: Kept,
 }
 
-/// Which events a reader wants. Empty means all.
+/// Which events; an empty filter is all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Short types such as `pipelinerun.finished`; any of them.
-    pub types: BTreeSet<String>,
+    /// Short types (`pipelinerun.finished`) or whole wire types; any of them.
+    #[serde(default)]
+    pub types: Vec<String>,
     /// Subject id.
+    #[serde(default)]
     pub subject: Option<String>,
-    /// Chain: commit sha.
+    /// Commit.
+    #[serde(default)]
     pub chain: Option<String>,
     /// Source.
+    #[serde(default)]
     pub source: Option<String>,
-    /// Not before, by time of occurrence.
+    /// Occurred at or after.
+    #[serde(default)]
     pub since: Option<Timestamp>,
-    /// Not after, by time of occurrence.
+    /// Occurred before.
+    #[serde(default)]
     pub until: Option<Timestamp>,
 }
 
 impl Filter {
-    /// Everything.
+    /// All events.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Only these short types.
-    pub fn types<'a>(types: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { types: types.into_iter().map(|t| short_type(t).to_owned()).collect(), ..Self::default() }
+    /// Events of these types, short or whole.
+    pub fn types<T: Into<String>>(types: impl IntoIterator<Item = T>) -> Self {
+        Self { types: types.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Only of this subject.
+    pub fn subject(self, subject: impl Into<String>) -> Self {
+        Self { subject: Some(subject.into()), ..self }
+    }
+
+    /// Only of this commit.
+    pub fn chain(self, chain: impl Into<String>) -> Self {
+        Self { chain: Some(chain.into()), ..self }
+    }
+
+    /// Only from this source.
+    pub fn source(self, source: impl Into<String>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    /// Only what occurred in `[since, until)`.
+    pub fn between(self, since: Timestamp, until: Timestamp) -> Self {
+        Self { since: Some(since), until: Some(until), ..self }
     }
 
     /// Whether an event passes.
-    pub fn accepts(&self, event: &Event) -> bool {
-        (self.types.is_empty() || self.types.contains(event.kind.short()))
-            && self.subject.as_ref().is_none_or(|s| *s == event.subject)
-            && self.chain.as_ref().is_none_or(|c| Some(c) == event.chain.as_ref())
-            && self.source.as_ref().is_none_or(|s| *s == event.source)
-            && self.since.is_none_or(|t| event.time_occurred >= t)
-            && self.until.is_none_or(|t| event.time_occurred <= t)
+    pub fn matches(&self, event: &Event) -> bool {
+        let same = |want: &Option<String>, have: &str| want.as_deref().is_none_or(|want| want == have);
+        (self.types.is_empty() || self.types.iter().any(|t| t == event.kind.short() || t == event.kind.as_str()))
+            && same(&self.subject, &event.subject)
+            && self.chain.as_ref().is_none_or(|chain| event.chain.as_ref() == Some(chain))
+            && same(&self.source, &event.source)
+            && self.since.is_none_or(|since| event.time_occurred >= since)
+            && self.until.is_none_or(|until| event.time_occurred < until)
     }
 }
 
-/// The append-only log. One conformance suite holds for every implementation.
+/// Name of a durable cursor: `deploy`, `webhook/7` ...
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Consumer(String);
+
+impl Consumer {
+    /// Wraps a name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Consumer {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+/// What to prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProofOf {
+    /// That event `seq` is in the tree of the first `size` events.
+    Inclusion {
+        /// Event.
+        seq: Seq,
+        /// Events in the tree.
+        size: Seq,
+    },
+    /// That the tree of `to` events extends the one of `from`.
+    Consistency {
+        /// The smaller tree.
+        from: Seq,
+        /// The larger tree.
+        to: Seq,
+    },
+}
+
+/// A proof, as RFC 6962 section 2.1 orders its hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What it proves.
+    pub of: ProofOf,
+    /// Hashes from the leaf's sibling upward.
+    pub path: Vec<Hash>,
+}
+
+/// Why a payload goes away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// Why.
+    pub reason: String,
+    /// Who asked for it.
+    pub by: String,
+}
+
+/// Something that arrived and could not simply be kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InboxItem {
+    /// Where the event stands that was first.
+    pub seq: Seq,
+    /// When this one came.
+    pub time_received: Timestamp,
+    /// Why it is here.
+    pub why: String,
+    /// It.
+    pub event: NewEvent,
+}
+
+/// An append-only event log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Appends durably, in order, idempotent on (source, id). Returns once all of it is safe.
+    /// Keeps events in order, idempotent on `(source, id)`. When it returns `Ok`, they are durable.
     async fn append(&self, batch: Vec<NewEvent>) -> Result<Vec<Appended>, LedgerError>;
-    /// Events from a position on that pass the filter, at most `limit`, in order.
+    /// Events from `from` on that pass, in order of `seq`, at most `limit` (and at most [`MAX_READ`]).
     async fn read(&self, from: Seq, filter: &Filter, limit: u32) -> Result<Vec<Event>, LedgerError>;
-    /// Number of events: the position the next one will have.
+    /// How many events there are.
     async fn size(&self) -> Result<Seq, LedgerError>;
-    /// The size as it grows; wakes followers.
-    fn watch(&self) -> watch::Receiver<Seq>;
-    /// Where a named consumer stands: the position after the last one it acknowledged.
-    async fn cursor(&self, consumer: &str) -> Result<Seq, LedgerError>;
-    /// Moves a named consumer's cursor, durably.
-    async fn acknowledge(&self, consumer: &str, next: Seq) -> Result<(), LedgerError>;
-}
-
-/// Follows the log from a position: at least once, in order, durable where it has a name.
-pub struct Subscription {
-    log: Arc<dyn EventLog>,
-    consumer: Option<String>,
-    filter: Filter,
-    next: Seq,
-    buffer: std::collections::VecDeque<Event>,
-    size: watch::Receiver<Seq>,
-}
-
-impl std::fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Subscription")
-            .field("consumer", &self.consumer)
-            .field("next", &self.next)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Subscription {
-    /// Follows from a position, without a memory of its own.
-    pub fn from(log: Arc<dyn EventLog>, from: Seq, filter: Filter) -> Self {
-        let size = log.watch();
-        Self { log, consumer: None, filter, next: from, buffer: std::collections::VecDeque::new(), size }
-    }
-
-    /// Follows from where the named consumer last acknowledged.
-    pub async fn durable(log: Arc<dyn EventLog>, consumer: &str, filter: Filter) -> Result<Self, LedgerError> {
-        let next = log.cursor(consumer).await?;
-        Ok(Self { consumer: Some(consumer.to_owned()), ..Self::from(log, next, filter) })
-    }
-
-    /// The next event; waits for it.
-    pub async fn next(&mut self) -> Result<Event, LedgerError> {
-        loop {
-            if let Some(event) = self.buffer.pop_front() {
-                return Ok(event);
-            }
-            // Marked as seen before reading, so that an append in between wakes us.
-            let size = *self.size.borrow_and_update();
-            if self.next < size {
-                let events = self.log.read(self.next, &self.filter, 1_000).await?;
-                self.next = match events.last() {
-                    Some(last) if events.len() == 1_000 => last.seq + 1,
-                    // Everything up to the size was looked at, whether it passed or not.
-                    last => size.max(last.map_or(0, |e| e.seq + 1)),
-                };
-                self.buffer.extend(events);
-                continue;
-            }
-            if self.size.changed().await.is_err() {
-                return Err(LedgerError::Closed);
-            }
-        }
-    }
-
-    /// Says that everything up to this event has been dealt with.
-    pub async fn acknowledge(&self, event: &Event) -> Result<(), LedgerError> {
-        match &self.consumer {
-            Some(consumer) => self.log.acknowledge(consumer, event.seq + 1).await,
-            None => Ok(()),
-        }
-    }
+    /// Follows events from where this consumer last acknowledged; at least once.
+    async fn subscribe(&self, who: &Consumer, filter: Filter) -> Result<Subscription, LedgerError>;
+    /// Signs the tree as it is.
+    async fn checkpoint(&self) -> Result<SignedCheckpoint, LedgerError>;
+    /// Proves inclusion or consistency.
+    async fn prove(&self, of: ProofOf) -> Result<Proof, LedgerError>;
+    /// Takes payload and salt of an event away; every proof stays valid. Gives the `payload.erased` event.
+    async fn erase(&self, seq: Seq, why: &Erasure) -> Result<Seq, LedgerError>;
+    /// What arrived and could not simply be kept, oldest first.
+    async fn inbox(&self) -> Result<Vec<InboxItem>, LedgerError>;
 }

@@ -1,28 +1,61 @@
-//! How a stage says a fact.
+//! The handle a stage records its facts with.
 
 use crate::{Appended, EventLog, LedgerError};
-use lem_model::{Clock, Fact, NewEvent};
+use jiff::Timestamp;
+use lem_model::{Clock, EventId, Fact, NewEvent};
+use std::fmt;
 use std::sync::Arc;
-use uuid::Uuid;
 
-/// Appends facts under one source: `/lem/deploy`.
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Where event ids come from.
+pub trait Ids: Send + Sync {
+    /// A fresh id.
+    fn next(&self) -> EventId;
+}
+
+/// UUID version 7.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RandomIds;
+
+impl Ids for RandomIds {
+    fn next(&self) -> EventId {
+        uuid::Uuid::now_v7().to_string()
+    }
+}
+
+/// Records facts of one source.
 #[derive(Clone)]
 pub struct Recorder {
     log: Arc<dyn EventLog>,
-    clock: Arc<dyn Clock>,
     source: String,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
 }
 
-impl std::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
 impl Recorder {
-    /// A recorder for one source.
-    pub fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, source: impl Into<String>) -> Self {
-        Self { log, clock, source: source.into() }
+    /// For `source` such as `/lem/deploy`, with the system's clock and random ids.
+    pub fn new(log: Arc<dyn EventLog>, source: impl Into<String>) -> Self {
+        Self::with(log, source, Arc::new(SystemClock), Arc::new(RandomIds))
+    }
+
+    /// With a clock and ids of the caller's.
+    pub fn with(log: Arc<dyn EventLog>, source: impl Into<String>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { log, source: source.into(), clock, ids }
     }
 
     /// The log behind it.
@@ -30,34 +63,72 @@ impl Recorder {
         &self.log
     }
 
-    /// The clock behind it.
+    /// Its clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// A fact as an event that is not yet appended, so that several can go in one batch.
+    /// A fact as an event that [`Self::append`] takes.
     pub fn event<F: Fact>(&self, fact: &F) -> Result<NewEvent, LedgerError> {
-        Ok(NewEvent::of(fact, Uuid::now_v7().to_string(), self.clock.now(), &self.source)?)
+        Ok(NewEvent::of(fact, self.ids.next(), self.clock.now(), &self.source)?)
     }
 
-    /// The same under an id of the caller's choice: saying it twice is saying it once.
-    pub fn event_as<F: Fact>(&self, id: &str, fact: &F) -> Result<NewEvent, LedgerError> {
-        Ok(NewEvent::of(fact, id.to_owned(), self.clock.now(), &self.source)?)
-    }
-
-    /// Appends one fact, durably.
+    /// Records one fact.
     pub async fn record<F: Fact>(&self, fact: &F) -> Result<Appended, LedgerError> {
-        self.append(vec![self.event(fact)?]).await
+        self.one(self.event(fact)?).await
     }
 
-    /// Appends one fact under an id of the caller's choice; a repetition, whatever its time, is a duplicate.
-    pub async fn record_as<F: Fact>(&self, id: &str, fact: &F) -> Result<Appended, LedgerError> {
-        self.append(vec![self.event_as(id, fact)?]).await
+    /// Records a fact that happens once: recorded again under the same id it stays one. Because the time is part of the
+    /// document, the same id at another time is answered as a conflict; [`Self::record_at`] fixes the time too.
+    pub async fn record_as<F: Fact>(&self, id: impl Into<EventId>, fact: &F) -> Result<Appended, LedgerError> {
+        let id = id.into();
+        if let Some(seq) = self.stands(&id, fact).await? {
+            return Ok(Appended { seq, kept: crate::Kept::Duplicate });
+        }
+        self.record_at(id, self.clock.now(), fact).await
     }
 
-    /// Appends several events in one batch: all of them or none.
-    pub async fn append(&self, batch: Vec<NewEvent>) -> Result<Appended, LedgerError> {
-        let appended = self.log.append(batch).await?;
-        appended.last().copied().ok_or(LedgerError::Empty)
+    /// Records a fact under this id as of this time.
+    pub async fn record_at<F: Fact>(
+        &self,
+        id: impl Into<EventId>,
+        time: Timestamp,
+        fact: &F,
+    ) -> Result<Appended, LedgerError> {
+        self.one(NewEvent::of(fact, id.into(), time, &self.source)?).await
+    }
+
+    /// Records facts of one type together, all or none.
+    pub async fn record_all<'a, F: Fact + 'a>(
+        &self,
+        facts: impl IntoIterator<Item = &'a F>,
+    ) -> Result<Vec<Appended>, LedgerError> {
+        let events = facts.into_iter().map(|fact| self.event(fact)).collect::<Result<Vec<_>, _>>()?;
+        self.append(events).await
+    }
+
+    /// Records events of several types together, all or none.
+    pub async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, LedgerError> {
+        self.log.append(events).await
+    }
+
+    async fn one(&self, event: NewEvent) -> Result<Appended, LedgerError> {
+        self.log.append(vec![event]).await?.into_iter().next().ok_or(LedgerError::Closed)
+    }
+
+    /// Where a fact with this id and the same content stands already.
+    async fn stands<F: Fact>(&self, id: &str, fact: &F) -> Result<Option<u64>, LedgerError> {
+        let filter = crate::Filter::types([F::TYPE]).source(self.source.clone()).subject(fact.subject());
+        let (content, custom) = fact.split()?;
+        let mut from = 0;
+        loop {
+            let page = self.log.read(from, &filter, 1000).await?;
+            let Some(last) = page.last() else { return Ok(None) };
+            from = last.seq + 1;
+            if let Some(event) = page.iter().find(|event| event.id == id) {
+                let same = event.content() == Some(&content) && event.payload.get("customData") == custom.as_ref();
+                return Ok(same.then_some(event.seq));
+            }
+        }
     }
 }
