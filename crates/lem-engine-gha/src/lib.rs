@@ -9,12 +9,17 @@
 //! accepts about a third of the expressions the service refuses (argument counts, unknown names, depth) and does not
 //! give the offset the service names in its messages.
 
+pub mod conformance;
 pub mod expr;
 pub mod model;
+mod normal_form;
+mod read;
 pub mod token;
 
 pub use expr::{Context, EvalError, Expr, Host, Names, Object, Phase, Status, Value, eval};
 pub use model::*;
+pub use normal_form::{Sources, events, normal_form, to_template_json};
+pub use read::{Checks, MAX_CALL_DEPTH, MAX_FILE_CHARS, MAX_WORKFLOW_BYTES, Options, PermissionsPolicy, read};
 pub use token::{Kind, Token, TokenError};
 
 /// Where called workflows are loaded from. A file that is not there is `None`.

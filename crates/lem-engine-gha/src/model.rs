@@ -44,7 +44,7 @@ pub struct Workflow {
     pub defaults: Option<Defaults>,
     /// `concurrency`.
     pub concurrency: Option<Concurrency>,
-    /// `jobs`, in source order.
+    /// `jobs`, in source order. Permissions of the workflow are those of every job that has none of its own.
     pub jobs: Vec<Job>,
 }
 
@@ -94,6 +94,8 @@ pub struct Trigger {
     pub secrets: IndexMap<String, Secret>,
     /// `outputs` of `workflow_call`.
     pub outputs: IndexMap<String, Output>,
+    /// The configuration as it was written.
+    pub raw: Option<Token>,
 }
 
 /// Patterns an event's ref or files must match.
@@ -189,8 +191,6 @@ pub enum Access {
 /// `permissions`, scope by scope; scopes that are not named have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
-    /// Where it stands.
-    pub place: Place,
     /// What each scope allows, sorted by scope; [`Access::None`] is not listed.
     pub scopes: std::collections::BTreeMap<String, Access>,
 }

@@ -21,6 +21,8 @@ pub enum DuplicateKeys {
     Refuse,
     /// The last one wins, with a warning.
     LastWins,
+    /// Both stay; the reader of the tree says what it means.
+    Keep,
 }
 
 /// What `<<` means.
@@ -190,7 +192,9 @@ impl Builder<'_> {
     }
 
     fn insert(&mut self, entries: &mut Vec<Entry>, entry: Entry) -> Result<(), Diagnostic> {
-        let twin = entry.key.text().and_then(|text| entries.iter().position(|e| e.key.text() == Some(text)));
+        let keep = self.options.duplicate_keys == DuplicateKeys::Keep;
+        let name = entry.key.text().filter(|_| !keep);
+        let twin = name.and_then(|text| entries.iter().position(|e| e.key.text() == Some(text)));
         let Some(twin) = twin else {
             entries.push(entry);
             return Ok(());
