@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod evaluate;
+mod store;
 mod syntax;
 mod world;
