@@ -1,4 +1,5 @@
-//! A subset of Go's text/template: fields, strings, numbers, functions, pipes, `if`/`else if`/`else`/`end`, `with`-less.
+//! A subset of Go's text/template: fields, strings, numbers, functions, pipes, parentheses, `if`, `else if`, `else`, `end`.
+//! `range`, `with`, variables and definitions are refused by name.
 
 use super::Row;
 use super::template_funcs::{self, Func};
@@ -292,10 +293,8 @@ fn pipe_until(words: &mut Words, depth: usize) -> Result<Pipe, String> {
 }
 
 fn arg(word: &str) -> Result<Arg, String> {
-    if let Some(quoted) = word.strip_prefix('"') {
-        let text = format!("\"{}\"", quoted.trim_end_matches('"'));
-        let raw = if quoted.ends_with("\\\"\"") { word.to_owned() } else { text };
-        return serde_json::from_str(&raw).map(Arg::Text).map_err(|_| format!("bad string {word}"));
+    if word.starts_with('"') {
+        return serde_json::from_str(word).map(Arg::Text).map_err(|_| format!("bad string {word}"));
     }
     if let Some(raw) = word.strip_prefix('`') {
         return Ok(Arg::Text(raw.trim_end_matches('`').to_owned()));

@@ -132,7 +132,7 @@ pub(super) fn call(func: &str, args: &[Val], row: &Row<'_>) -> Result<Val, Strin
         "repeat" => Val::Text(repeat(&text(1)?, int(0)?)?),
         "default" => args.get(1).filter(|v| v.truth()).or(args.first()).cloned().unwrap_or(Val::Text(String::new())),
         "coalesce" => args.iter().find(|v| v.truth()).cloned().unwrap_or(Val::Text(String::new())),
-        "regexReplaceAll" => Val::Text(regex(&text(0)?)?.replace_all(&text(1)?, go_template(&text(2)?)).into_owned()),
+        "regexReplaceAll" => Val::Text(regex(&text(0)?)?.replace_all(&text(1)?, text(2)?.as_str()).into_owned()),
         "regexReplaceAllLiteral" => {
             Val::Text(regex(&text(0)?)?.replace_all(&text(1)?, regex::NoExpand(&text(2)?)).into_owned())
         }
@@ -255,11 +255,6 @@ fn align(text: &str, width: i64, right: bool) -> Result<String, String> {
 
 fn regex(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|e| e.to_string())
-}
-
-/// `${1}` and `$1` mean the same in both; a bare `$1x` is a name in both.
-fn go_template(text: &str) -> &str {
-    text
 }
 
 fn compare(func: &str, args: &[Val]) -> Result<Val, String> {

@@ -2,33 +2,35 @@
 
 use lem_engine_logql::{Dialect, limits, parse, parse_with, required_literals};
 
+const ACCEPTED: &[&str] = &[
+    r#"{app="a"}"#,
+    r#"{app="a", env=~"x|y", b!="", c!~"z",}"#,
+    r#"{app="a"} |= "x" != `y` |~ "a.*b" !~ "c" |> "<_> x <_>" !> "a<_>""#,
+    r#"{app="a"} |= "a" or "b" or "c" != ip("10.0.0.0/8")"#,
+    r#"{app="a"} | json | logfmt --strict --keep-empty | unpack | decolorize"#,
+    r#"{app="a"} | json a="x.y[0]", b="[\"k v\"]" | logfmt c, d="e""#,
+    r#"{app="a"} | regexp "(?P<x>\\d+)" | pattern "<ip> - <_> <rest>""#,
+    r#"{app="a"} | status >= 500 and (method="GET" or method="POST"), size > 10KB took < 1m30s"#,
+    r#"{app="a"} | addr = ip("10.0.0.1-10.0.0.9") | x = -5"#,
+    r#"{app="a"} | line_format "{{.x | ToUpper}} {{ if eq .y \"1\" }}a{{ else if .z }}b{{ else }}c{{ end }}""#,
+    r#"{app="a"} | label_format a=b, c="{{.d}}" | drop x, y="z", w=~"q.*" | keep a"#,
+    r#"rate({app="a"}[5m])"#,
+    r#"rate({app="a"} |= "x" [5m] offset 1h)"#,
+    r#"rate({app="a"}[5m] |= "x")"#,
+    r#"rate(({app="a"} |= "x")[5m])"#,
+    r#"sum by (a, b) (count_over_time({app="a"}[1m]))"#,
+    r#"sum(count_over_time({app="a"}[1m])) without (a)"#,
+    r#"quantile_over_time(0.99, {app="a"} | json | unwrap duration(x) | __error__="" [5m]) by (app)"#,
+    r#"topk(3, rate({app="a"}[5m])) / on(x) group_left(y) rate({app="b"}[5m]) > bool 1"#,
+    r#"label_replace(rate({app="a"}[5m]), "dst", "$1", "src", "(.*)")"#,
+    "vector(1)+vector(1)",
+    "1 + 2 * 3 ^ 2 ^ 1",
+    "# comment\nvector(1) # more",
+];
+
 #[test]
 fn accepted() {
-    for query in [
-        r#"{app="a"}"#,
-        r#"{app="a", env=~"x|y", b!="", c!~"z",}"#,
-        r#"{app="a"} |= "x" != `y` |~ "a.*b" !~ "c" |> "<_> x <_>" !> "a<_>""#,
-        r#"{app="a"} |= "a" or "b" or "c" != ip("10.0.0.0/8")"#,
-        r#"{app="a"} | json | logfmt --strict --keep-empty | unpack | decolorize"#,
-        r#"{app="a"} | json a="x.y[0]", b="[\"k v\"]" | logfmt c, d="e""#,
-        r#"{app="a"} | regexp "(?P<x>\\d+)" | pattern "<ip> - <_> <rest>""#,
-        r#"{app="a"} | status >= 500 and (method="GET" or method="POST"), size > 10KB took < 1m30s"#,
-        r#"{app="a"} | addr = ip("10.0.0.1-10.0.0.9") | x = -5"#,
-        r#"{app="a"} | line_format "{{.x | ToUpper}} {{ if eq .y \"1\" }}a{{ else if .z }}b{{ else }}c{{ end }}""#,
-        r#"{app="a"} | label_format a=b, c="{{.d}}" | drop x, y="z", w=~"q.*" | keep a"#,
-        r#"rate({app="a"}[5m])"#,
-        r#"rate({app="a"} |= "x" [5m] offset 1h)"#,
-        r#"rate({app="a"}[5m] |= "x")"#,
-        r#"rate(({app="a"} |= "x")[5m])"#,
-        r#"sum by (a, b) (count_over_time({app="a"}[1m]))"#,
-        r#"sum(count_over_time({app="a"}[1m])) without (a)"#,
-        r#"quantile_over_time(0.99, {app="a"} | json | unwrap duration(x) | __error__="" [5m]) by (app)"#,
-        r#"topk(3, rate({app="a"}[5m])) / on(x) group_left(y) rate({app="b"}[5m]) > bool 1"#,
-        r#"label_replace(rate({app="a"}[5m]), "dst", "$1", "src", "(.*)")"#,
-        "vector(1)+vector(1)",
-        "1 + 2 * 3 ^ 2 ^ 1",
-        "# comment\nvector(1) # more",
-    ] {
+    for query in ACCEPTED.iter().copied() {
         for dialect in [Dialect::Loki, Dialect::Extended] {
             parse_with(query, dialect).unwrap_or_else(|e| panic!("{query}: {e}"));
         }
@@ -104,4 +106,46 @@ fn required() {
     ] {
         assert_eq!(check(query), expect, "{query}");
     }
+}
+
+#[test]
+fn no_mutilation_of_a_query_panics() {
+    let junk = [
+        "",
+        "\"",
+        "`",
+        "{",
+        "}}",
+        "(",
+        "|",
+        "\\",
+        "5m",
+        "\u{e9}",
+        "-",
+        " or ",
+        "{{",
+        "$",
+        "[",
+        "99999999999999999999h",
+        "e",
+        ".",
+    ];
+    let mut dialects = [Dialect::Loki, Dialect::Extended].into_iter().cycle();
+    let mut refused = 0;
+    for query in ACCEPTED {
+        for (at, c) in query.char_indices() {
+            for piece in junk {
+                let (before, after) = (&query[..at], &query[at + c.len_utf8()..]);
+                let dialect = dialects.next().unwrap();
+                for text in [format!("{before}{piece}"), format!("{before}{piece}{after}"), format!("{piece}{before}")]
+                {
+                    if let Err(error) = parse_with(&text, dialect) {
+                        assert!(error.span.start <= text.len() && error.line > 0 && error.column > 0, "{text}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 10_000, "{refused}");
 }
