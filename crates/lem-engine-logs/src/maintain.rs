@@ -49,6 +49,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Signal {
     state: Mutex<(bool, bool)>,
     changed: Condvar,
+    /// Held by the thread while it holds the store.
+    busy: Mutex<()>,
 }
 
 impl Signal {
@@ -77,8 +79,11 @@ pub(crate) fn spawn(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let (weak, signal): (Weak<Shared>, _) = (Arc::downgrade(shared), Arc::clone(&shared.signal));
     let body = move || {
         while signal.wait() {
+            let busy = signal.busy.lock();
             let Some(shared) = weak.upgrade() else { return };
-            if let Err(error) = (LogStore { shared }).maintain() {
+            let done = (LogStore { shared }).maintain();
+            drop(busy);
+            if let Err(error) = done {
                 tracing::error!(%error, "log store maintenance failed; it will be tried again");
                 std::thread::sleep(TICK);
             }
@@ -89,6 +94,15 @@ pub(crate) fn spawn(shared: &Arc<Shared>) -> Result<(), StoreError> {
 }
 
 impl LogStore {
+    /// Gives this handle back after running maintenance has finished. If it was the last one, the directory is free to
+    /// be opened again. Nothing needs flushing: what was acknowledged is in the write-ahead log.
+    pub fn close(self) {
+        let signal = Arc::clone(&self.shared.signal);
+        let busy = signal.busy.lock();
+        drop(self);
+        drop(busy);
+    }
+
     /// Flushes if the head is full or old, merges, applies retention.
     pub fn maintain(&self) -> Result<MaintainReport, StoreError> {
         let mut report = MaintainReport::default();
