@@ -1,9 +1,9 @@
 //! The conformance suites of the expression language and of the reader, as data in folders.
 
+use crate::Files;
 use crate::expr::{Context, Expr, Names, Value};
 use crate::normal_form::{Sources, events, normal_form};
 use crate::read::{Checks, Options, PermissionsPolicy, Problem, read_with_callers};
-use crate::Files;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,8 @@ fn expression(case: &Json) -> Result<(), Mismatch> {
     for (name, value) in case["contexts"].as_object().into_iter().flatten() {
         context.set(name, Value::from_json(value));
     }
-    let contexts: Vec<&str> = case["contexts"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let contexts: Vec<&str> =
+        case["contexts"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let outcome = Expr::parse(source, &Names::none().and_contexts(contexts)).and_then(|expr| expr.evaluate(&context));
     let fail = |what: String| Err(Mismatch(what));
     match (outcome, case.get("err")) {
@@ -162,7 +163,9 @@ pub fn reader(name: &str, text: &str) -> Result<(), Mismatch> {
     let file = format!(".github/workflows/{name}");
     let (workflow, problems) = read_with_callers(input, &file, Some(&called), &options.read);
     let got = match workflow {
-        None => json!({"errors": problems.iter().map(|problem| json!({"Message": message(problem)})).collect::<Json>()}),
+        None => {
+            json!({"errors": problems.iter().map(|problem| json!({"Message": message(problem)})).collect::<Json>()})
+        }
         Some(workflow) => {
             let sources = if options.include_source { Sources::Kept } else { Sources::Dropped };
             let mut form = normal_form(&workflow, sources);
@@ -204,7 +207,11 @@ fn case_options(text: &str) -> CaseOptions {
     let flag = |json: &Json, key: &str| json[key] == true;
     let number = |key: &str, default: usize| json[key].as_u64().map_or(default, |value| value as usize);
     let skips = |word: &str| {
-        json["skip"].as_array().into_iter().flatten().any(|item| item.as_str().is_some_and(|s| s.eq_ignore_ascii_case(word)))
+        json["skip"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|item| item.as_str().is_some_and(|s| s.eq_ignore_ascii_case(word)))
     };
     let features = &json["experimental-features"];
     let default = Options::default();
@@ -222,6 +229,9 @@ fn case_options(text: &str) -> CaseOptions {
             max_file_chars: number("max-file-size", default.max_file_chars),
             max_bytes: number("max-result-size", default.max_bytes),
             max_call_depth: number("max-nested-reusable-workflows-depth", default.max_call_depth),
+            max_files: number("max-files", default.max_files),
+            max_jobs: number("max-job-limit", default.max_jobs),
+            max_depth: number("max-depth", default.max_depth),
         },
     }
 }
@@ -234,7 +244,7 @@ fn message(problem: &Problem) -> String {
         line => format!("{} (Line: {line}, Col: {})", place.file, place.column),
     };
     let mut text = match problem.diagnostic.code.as_str() {
-        "call-depth" => problem.diagnostic.message.clone(),
+        "call-depth" | "too-many-files" => problem.diagnostic.message.clone(),
         _ => format!("{}: {}", shown(place), problem.diagnostic.message),
     };
     if let Some(caller) = &problem.caller {

@@ -11,16 +11,23 @@
 
 pub mod conformance;
 pub mod expr;
+pub mod glob;
+pub mod matrix;
 pub mod model;
 mod normal_form;
 mod read;
 pub mod token;
+pub mod trigger;
 
 pub use expr::{Context, EvalError, Expr, Host, Names, Object, Phase, Status, Value, eval};
 pub use model::*;
 pub use normal_form::{Sources, events, normal_form, to_template_json};
-pub use read::{Checks, MAX_CALL_DEPTH, MAX_FILE_CHARS, MAX_WORKFLOW_BYTES, Options, PermissionsPolicy, read};
+pub use read::{
+    Checks, MAX_CALL_DEPTH, MAX_DEPTH, MAX_FILE_CHARS, MAX_FILES, MAX_JOBS, MAX_WORKFLOW_BYTES, Options,
+    PermissionsPolicy, read,
+};
 pub use token::{Kind, Token, TokenError};
+pub use trigger::{Match, TriggerEvent};
 
 /// Where called workflows are loaded from. A file that is not there is `None`.
 pub trait Files {

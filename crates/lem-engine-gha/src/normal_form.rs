@@ -30,7 +30,8 @@ pub fn normal_form(workflow: &Workflow, sources: Sources) -> Json {
     file_table(workflow, &mut files);
     let form = Form { sources, files };
     let mut out = Map::new();
-    let types = workflow.trigger("workflow_dispatch").map(|trigger| &trigger.inputs).filter(|inputs| !inputs.is_empty());
+    let types =
+        workflow.trigger("workflow_dispatch").map(|trigger| &trigger.inputs).filter(|inputs| !inputs.is_empty());
     if let Some(inputs) = types {
         let types = inputs.iter().map(|(name, input)| (name.clone(), json!(type_name(input.kind))));
         out.insert("input-types".into(), Json::Object(types.collect()));
@@ -51,10 +52,10 @@ fn file_table(workflow: &Workflow, files: &mut Vec<String>) {
         files.push(workflow.file.clone());
     }
     for job in &workflow.jobs {
-        if let Work::Call(call) = &job.work {
-            if let Some(called) = &call.workflow {
-                file_table(called, files);
-            }
+        if let Work::Call(call) = &job.work
+            && let Some(called) = &call.workflow
+        {
+            file_table(called, files);
         }
     }
 }
@@ -73,10 +74,8 @@ fn event(trigger: &Trigger) -> Json {
             None => json!({"cron": schedule.cron.value}),
             Some(zone) => json!({"cron": schedule.cron.value, "timezone": zone.value}),
         };
-        return match trigger.schedule.is_empty() {
-            true => json!({}),
-            false => trigger.schedule.iter().map(line).collect(),
-        };
+        let lines: Vec<Json> = trigger.schedule.iter().map(line).collect();
+        return if lines.is_empty() { json!({}) } else { Json::Array(lines) };
     }
     for (name, filter) in [("branches", &trigger.branches), ("tags", &trigger.tags), ("paths", &trigger.paths)] {
         if let Some(list) = &filter.only {
@@ -89,7 +88,8 @@ fn event(trigger: &Trigger) -> Json {
     if let Some(types) = &trigger.types {
         out.insert("types".into(), texts(types));
     }
-    for (name, list) in [("versions", &trigger.versions), ("names", &trigger.names), ("workflows", &trigger.workflows)] {
+    for (name, list) in [("versions", &trigger.versions), ("names", &trigger.names), ("workflows", &trigger.workflows)]
+    {
         if !list.is_empty() {
             out.insert(name.to_owned(), texts(list));
         }
@@ -99,9 +99,10 @@ fn event(trigger: &Trigger) -> Json {
         out.insert("inputs".into(), Json::Object(inputs.collect()));
     }
     if !trigger.secrets.is_empty() {
-        let secrets = trigger.secrets.iter().map(|(name, secret)| {
-            (name.clone(), pick(&secret.raw, &["description", "required"]))
-        });
+        let secrets = trigger
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.clone(), pick(&secret.raw, &["description", "required"])));
         out.insert("secrets".into(), Json::Object(secrets.collect()));
     }
     Json::Object(out)

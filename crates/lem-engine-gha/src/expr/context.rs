@@ -125,8 +125,10 @@ impl Names {
 
     /// All contexts and functions of the language.
     pub fn all() -> Self {
-        let contexts =
-            ["github", "env", "vars", "job", "jobs", "steps", "runner", "secrets", "strategy", "matrix", "needs", "inputs"];
+        let contexts = [
+            "github", "env", "vars", "job", "jobs", "steps", "runner", "secrets", "strategy", "matrix", "needs",
+            "inputs",
+        ];
         Self::status().and_contexts(contexts)
     }
 

@@ -88,8 +88,8 @@ fn from_json(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
         return Err("empty input".to_owned());
     }
-    let json: serde_json::Value = serde_json::from_str(text)
-        .map_err(|error| format!("Error parsing JSON when evaluating fromJson: {error}"))?;
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!("Error parsing JSON when evaluating fromJson: {error}"))?;
     Ok(Value::from_json(&json))
 }
 

@@ -63,7 +63,8 @@ pub(crate) fn shortest(value: f64) -> String {
 
 /// Trimmed; empty is 0; decimal with sign and exponent, lower-case `0x` and `0o`, `Infinity`; else NaN.
 pub fn text_to_number(text: &str) -> f64 {
-    let text = text.trim();
+    // U+FEFF is white space to ECMAScript.
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if text.is_empty() {
         return 0.0;
     }

@@ -145,8 +145,11 @@ impl<'a> Parser<'a> {
     fn access(&mut self) -> Result<Ast, EvalError> {
         let indexable = matches!(self.peek().kind, Kind::Name | Kind::LeftParen);
         let mut ast = self.call()?;
+        if !indexable {
+            return Ok(ast);
+        }
         let outer = self.depth;
-        while indexable {
+        loop {
             if self.take(&Kind::LeftBracket) {
                 ast = self.bracket(ast)?;
                 self.deeper()?;

@@ -40,6 +40,9 @@ const SCOPES: [&str; 13] = [
 pub(super) struct Converter<'a> {
     pub(super) problems: &'a mut Problems,
     pub(super) checks: Checks,
+    /// Jobs of all files so far, and how many there may be.
+    pub(super) jobs: &'a mut usize,
+    pub(super) max_jobs: usize,
 }
 
 /// A string with its place.
@@ -76,6 +79,14 @@ impl Converter<'_> {
 
     fn jobs(&mut self, token: &Token) -> Vec<Job> {
         let entries = token.entries().unwrap_or_default();
+        for (id, _) in entries {
+            *self.jobs += 1;
+            if *self.jobs == self.max_jobs + 1 {
+                let max = self.max_jobs;
+                let message = format!("Workflows may not contain more than {max} jobs across all referenced files");
+                self.problems.token(id, "too-many-jobs", &message);
+            }
+        }
         let jobs: Vec<Job> = entries.iter().filter_map(|(id, body)| job(self, &spanned(id)?, body)).collect();
         if self.checks == Checks::All || !self.problems.any() {
             self.check_needs(token, &jobs);
@@ -129,11 +140,12 @@ impl Converter<'_> {
             _ => Queue::Single,
         };
         let cancel = token.get("cancel-in-progress");
-        if self.checks == Checks::All && queue == Queue::Max {
-            if let Some(cancel) = cancel.filter(|cancel| cancel.as_bool() != Some(false)) {
-                let message = "'queue: max' and 'cancel-in-progress' exclude each other";
-                self.problems.token(cancel, "concurrency", message);
-            }
+        if self.checks == Checks::All
+            && queue == Queue::Max
+            && let Some(cancel) = cancel.filter(|cancel| cancel.as_bool() != Some(false))
+        {
+            let message = "'queue: max' and 'cancel-in-progress' exclude each other";
+            self.problems.token(cancel, "concurrency", message);
         }
         Concurrency { group: group.clone(), cancel_in_progress: cancel.cloned(), queue, raw: token.clone() }
     }

@@ -85,14 +85,13 @@ impl Converter<'_> {
         };
         let place = token.map_or(at, |token| &token.place).clone();
         let names = Names::of(definition(rule).names.iter().copied());
-        let parse = |text: &str| Arc::new(Expr::parse(text, &names).expect("status functions are legal in a condition"));
+        let parse =
+            |text: &str| Arc::new(Expr::parse(text, &names).expect("status functions are legal in a condition"));
         if source.is_empty() {
             return Condition { place, source, expr: parse("success()"), calls_status: false };
         }
         match template::parse(&source, &names) {
-            Ok(expr) if expr.calls_status() => {
-                Condition { place, source, expr: Arc::new(expr), calls_status: true }
-            }
+            Ok(expr) if expr.calls_status() => Condition { place, source, expr: Arc::new(expr), calls_status: true },
             Ok(_) => match Expr::parse(&format!("success() && ({source})"), &names) {
                 Ok(expr) => Condition { place, source, expr: Arc::new(expr), calls_status: false },
                 Err(error) => {
@@ -154,10 +153,10 @@ impl Converter<'_> {
 
     fn condition_of_snapshot(&mut self, token: &Token) {
         let names = Names::of(definition("snapshot-if").names.iter().copied());
-        if let Some(text) = token.as_str().filter(|text| !text.trim().is_empty()) {
-            if let Err(problem) = template::parse(text.trim(), &names) {
-                self.problems.token(token, "expression", &problem);
-            }
+        if let Some(text) = token.as_str().map(str::trim).filter(|text| !text.is_empty())
+            && let Err(problem) = template::parse(text, &names)
+        {
+            self.problems.token(token, "expression", &problem);
         }
     }
 

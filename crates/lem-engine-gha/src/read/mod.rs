@@ -14,19 +14,26 @@ mod trigger;
 pub use convert::{Checks, PermissionsPolicy};
 pub(crate) use problems::Problem;
 
+use crate::Files;
 use crate::model::{Job, Permissions, Workflow};
 use crate::token::Token;
-use crate::Files;
 use convert::Converter;
 use lem_engine_yaml::{DuplicateKeys, MergeKeys, Node, parse_one};
 use lem_model::Diagnostic;
 use problems::Problems;
 use reader::TokenReader;
+use std::collections::HashSet;
 
 /// Longest file that is read, in characters.
 pub const MAX_FILE_CHARS: usize = 1024 * 1024;
 /// Largest workflow with everything it calls, in the service's accounting of values.
 pub const MAX_WORKFLOW_BYTES: usize = 10 * 1024 * 1024;
+/// Most files one workflow may consist of, itself included.
+pub const MAX_FILES: usize = 50;
+/// Most jobs of a workflow with everything it calls.
+pub const MAX_JOBS: usize = 10_000;
+/// Deepest nesting of lists and mappings.
+pub const MAX_DEPTH: usize = 100;
 /// How deep workflows may call one another.
 pub const MAX_CALL_DEPTH: usize = 10;
 
@@ -45,6 +52,12 @@ pub struct Options {
     pub max_bytes: usize,
     /// Deepest call.
     pub max_call_depth: usize,
+    /// Most files, this one included.
+    pub max_files: usize,
+    /// Most jobs in all files.
+    pub max_jobs: usize,
+    /// Deepest nesting of lists and mappings.
+    pub max_depth: usize,
 }
 
 impl Default for Options {
@@ -56,13 +69,21 @@ impl Default for Options {
             max_file_chars: MAX_FILE_CHARS,
             max_bytes: MAX_WORKFLOW_BYTES,
             max_call_depth: MAX_CALL_DEPTH,
+            max_files: MAX_FILES,
+            max_jobs: MAX_JOBS,
+            max_depth: MAX_DEPTH,
         }
     }
 }
 
 /// Reads a workflow file. `files` gives the workflows its jobs call; without it they stay unread. The workflow is
 /// there when no diagnostic is an error.
-pub fn read(text: &str, file: &str, files: Option<&dyn Files>, options: &Options) -> (Option<Workflow>, Vec<Diagnostic>) {
+pub fn read(
+    text: &str,
+    file: &str,
+    files: Option<&dyn Files>,
+    options: &Options,
+) -> (Option<Workflow>, Vec<Diagnostic>) {
     let (workflow, problems) = read_with_callers(text, file, files, options);
     (workflow, problems.into_iter().map(|problem| problem.diagnostic).collect())
 }
@@ -73,7 +94,7 @@ pub(crate) fn read_with_callers(
     files: Option<&dyn Files>,
     options: &Options,
 ) -> (Option<Workflow>, Vec<Problem>) {
-    let mut loader = Loader { files, options, problems: Problems::default() };
+    let mut loader = Loader { files, options, problems: Problems::default(), seen: HashSet::new(), jobs: 0 };
     let workflow = loader.root(text, file);
     let failed = loader.problems.any();
     (workflow.filter(|_| !failed), loader.problems.into_vec())
@@ -84,6 +105,10 @@ pub(super) struct Loader<'a> {
     files: Option<&'a dyn Files>,
     options: &'a Options,
     problems: Problems,
+    /// Files read so far.
+    seen: HashSet<String>,
+    /// Jobs read so far; a file that is called twice counts twice.
+    jobs: usize,
 }
 
 impl Loader<'_> {
@@ -112,11 +137,22 @@ impl Loader<'_> {
         if failed && self.options.checks == Checks::Service {
             return None;
         }
-        let mut converter = Converter { problems: &mut self.problems, checks: self.options.checks };
+        let mut converter = Converter {
+            problems: &mut self.problems,
+            checks: self.options.checks,
+            jobs: &mut self.jobs,
+            max_jobs: self.options.max_jobs,
+        };
         Some(converter.workflow(&root, file))
     }
 
     fn tokens(&mut self, text: &str, file: &str) -> Option<Token> {
+        self.seen.insert(file.to_lowercase());
+        if self.seen.len() > self.options.max_files {
+            let message = format!("The maximum file count of {} has been exceeded", self.options.max_files);
+            self.problems.of_file(file, "too-many-files", &message);
+            return None;
+        }
         let limit = self.options.max_file_chars;
         if text.chars().count() > limit {
             let message = format!("The maximum file size of {limit} characters has been exceeded");
@@ -125,7 +161,8 @@ impl Loader<'_> {
         }
         let root = self.yaml(text, file)?;
         let background_steps = self.options.background_steps;
-        let mut reader = TokenReader { file, background_steps, problems: &mut self.problems };
+        let max_depth = self.options.max_depth;
+        let mut reader = TokenReader { file, background_steps, depth: 0, max_depth, problems: &mut self.problems };
         let token = reader.workflow(&root).ok()?;
         if self.problems.bytes > self.options.max_bytes {
             self.problems.of_file(file, "workflow-too-large", "Maximum object size exceeded");

@@ -95,6 +95,9 @@ fn constants(definition: &'static Definition, into: &mut Vec<&'static str>) {
 pub(crate) struct TokenReader<'a> {
     pub(crate) file: &'a str,
     pub(crate) background_steps: bool,
+    /// How many lists and mappings are open, and how many may be.
+    pub(crate) depth: usize,
+    pub(crate) max_depth: usize,
     pub(crate) problems: &'a mut Problems,
 }
 
@@ -105,6 +108,21 @@ impl TokenReader<'_> {
     }
 
     fn value(&mut self, node: &Node, place: &Place) -> Result<Token, Stop> {
+        if node.scalar().is_none() {
+            self.depth += 1;
+            if self.depth > self.max_depth {
+                self.problems.of_file(self.file, "workflow-depth", "Maximum object depth exceeded");
+                return Err(Stop);
+            }
+        }
+        let token = self.value_of(node, place)?;
+        if node.scalar().is_none() {
+            self.depth -= 1;
+        }
+        Ok(token)
+    }
+
+    fn value_of(&mut self, node: &Node, place: &Place) -> Result<Token, Stop> {
         match &node.content {
             Content::Scalar(scalar) => {
                 let token = self.scalar(node, scalar, place)?;
@@ -359,10 +377,10 @@ fn setting_text(value: f64) -> String {
     if (-5..DIGITS).contains(&exponent) {
         let decimals = (DIGITS - 1 - exponent).max(0) as usize;
         let plain = format!("{value:.decimals$}");
-        return match plain.contains('.') {
-            true => plain.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => plain,
-        };
+        if !plain.contains('.') {
+            return plain;
+        }
+        return plain.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}E{sign}{:02}", exponent.abs())

@@ -277,7 +277,12 @@ fn expand(lists: &Lists, text: &'static str) -> Vec<&'static str> {
     text.split_whitespace().flat_map(item).collect()
 }
 
-fn add(schema: &mut HashMap<&'static str, Definition>, name: &'static str, names: Vec<&'static str>, kind: &'static str) {
+fn add(
+    schema: &mut HashMap<&'static str, Definition>,
+    name: &'static str,
+    names: Vec<&'static str>,
+    kind: &'static str,
+) {
     let (word, rest) = kind.split_once(' ').unwrap_or((kind, ""));
     let rule = match word {
         "null" => Rule::Null,

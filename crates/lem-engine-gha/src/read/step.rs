@@ -59,7 +59,9 @@ fn reference(uses: &str) -> Reference<'_> {
     let Some((path, git_ref)) = uses.split_once('@') else { return Reference::Invalid };
     let mut parts = path.split(['/', '\\']).filter(|part| !part.is_empty());
     match (parts.next(), parts.next()) {
-        (Some(owner), Some(name)) if !git_ref.is_empty() && !git_ref.contains('@') => Reference::Repository(owner, name),
+        (Some(owner), Some(name)) if !git_ref.is_empty() && !git_ref.contains('@') => {
+            Reference::Repository(owner, name)
+        }
         _ => Reference::Invalid,
     }
 }
@@ -118,7 +120,9 @@ fn action(
     }
     if let Some(targets) = token.get("wait") {
         let targets = spanned_list(targets);
-        targets.iter().for_each(|target| check_target(converter, target, own, known));
+        for target in &targets {
+            check_target(converter, target, own, known);
+        }
         return Some(Action::Wait(targets));
     }
     if let Some(all) = token.get("wait-all") {

@@ -3,18 +3,18 @@
 use super::convert::{Checks, Converter, spanned, spanned_list};
 use crate::model::{Filter, Input, InputType, Output, Schedule, Secret, Trigger};
 use crate::token::{Kind, Token};
+use crate::trigger::check_patterns;
 use indexmap::IndexMap;
 use lem_model::Place;
 
 pub(super) fn triggers(converter: &mut Converter<'_>, on: &Token) -> Vec<Trigger> {
     match &on.kind {
         Kind::String(event) => vec![bare(event, &on.place)],
-        Kind::Sequence(items) => {
-            items.iter().filter_map(|item| Some(bare(item.as_str()?, &item.place))).collect()
-        }
-        Kind::Mapping(entries) => {
-            entries.iter().filter_map(|(event, config)| Some(trigger(converter, event, event.as_str()?, config))).collect()
-        }
+        Kind::Sequence(items) => items.iter().filter_map(|item| Some(bare(item.as_str()?, &item.place))).collect(),
+        Kind::Mapping(entries) => entries
+            .iter()
+            .filter_map(|(event, config)| Some(trigger(converter, event, event.as_str()?, config)))
+            .collect(),
         _ => vec![],
     }
 }
@@ -55,8 +55,13 @@ fn trigger(converter: &mut Converter<'_>, key: &Token, event: &str, config: &Tok
     match event {
         "schedule" => trigger.schedule = schedule(converter, config),
         "workflow_dispatch" | "workflow_call" => declarations(converter, &mut trigger, config),
-        _ if converter.checks == Checks::All => check_filters(converter, &trigger, config),
         _ => {}
+    }
+    if converter.checks == Checks::All {
+        check_filters(converter, &trigger, config);
+        for diagnostic in check_patterns(&trigger) {
+            converter.problems.push(diagnostic);
+        }
     }
     trigger
 }
@@ -167,9 +172,8 @@ fn check_input(converter: &mut Converter<'_>, input: &Input, body: &Token) {
     if input.kind != InputType::Choice && has_options {
         converter.problems.token(body, "inputs", "Input type is not 'choice', but 'options' is defined");
     }
-    if let Some(default) = input.default.as_ref().filter(|_| input.kind == InputType::Boolean) {
-        if default.as_bool().is_none() && converter.checks == Checks::All {
-            converter.problems.token(default, "inputs", "the default of a boolean input must be true or false");
-        }
+    let wrong = |default: &&Token| input.kind == InputType::Boolean && default.as_bool().is_none();
+    if let Some(default) = input.default.as_ref().filter(wrong).filter(|_| converter.checks == Checks::All) {
+        converter.problems.token(default, "inputs", "the default of a boolean input must be true or false");
     }
 }
