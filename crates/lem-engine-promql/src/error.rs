@@ -14,13 +14,21 @@ pub struct ParseError {
     pub line: usize,
     /// Column in bytes, from 1.
     pub column: usize,
+    /// What was probably meant; not part of the message, whose wording is the reference's.
+    pub hint: Option<String>,
 }
 
 impl ParseError {
     /// An error at a span of `source`.
     pub fn new(source: &str, span: Span, message: impl Into<String>) -> Self {
         let (line, column) = position(source, span.start);
-        Self { message: message.into(), span, line, column }
+        Self { message: message.into(), span, line, column, hint: None }
+    }
+
+    /// With a hint.
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
     }
 }
 

@@ -19,6 +19,7 @@ pub mod labels;
 mod lex;
 pub mod number;
 mod parse;
+mod print;
 pub mod promqltest;
 mod querier;
 mod value;
@@ -28,5 +29,6 @@ pub use engine::{Engine, InstantParams, Interrupt, MAX_POINTS_PER_SERIES, Option
 pub use error::{ParseError, QueryError, position};
 pub use labels::{Labels, MatchOp, Matcher};
 pub use parse::{Features, MAX_CHAIN, MAX_NESTING, parse, parse_selector};
+pub use print::{LINE_WIDTH, format_query};
 pub use querier::{MemoryQuerier, Querier, SelectHints};
 pub use value::{QueryResult, QueryValue, Sample, SeriesData, Value, VectorSample};

@@ -113,7 +113,7 @@ impl Evaluator<'_> {
             }
             (Val::Vector(a), Val::Vector(b)) => {
                 let out = if binary.op.is_set() {
-                    self.set_operation(binary, a, b, grid)
+                    super::matching::set_operation(binary, a, b, grid)
                 } else {
                     self.vector_vector(binary, a, b, grid)?
                 };

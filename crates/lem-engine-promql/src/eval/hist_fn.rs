@@ -292,8 +292,8 @@ fn split_by_quantile(column: &Column, label: &str, q: &[f64], out: &mut Vec<Colu
     for name in names {
         let mut part = Column::empty(column.labels.with(label, &name), column.floats.len());
         part.drop_name = column.drop_name;
-        for i in 0..column.floats.len() {
-            if per_step[i] == name {
+        for (i, at_step) in per_step.iter().enumerate() {
+            if *at_step == name {
                 part.floats[i] = column.floats[i];
             }
         }

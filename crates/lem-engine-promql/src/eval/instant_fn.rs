@@ -95,7 +95,7 @@ impl Evaluator<'_> {
                 column.floats = self.scalar(&call.args[0], grid)?;
                 Ok(Val::Vector(vec![column]))
             }
-            "scalar" => self.to_scalar(call, grid),
+            "scalar" => self.scalar_of_vector(call, grid),
             "absent" => self.absent(call, grid),
             "timestamp" => self.timestamp(call, grid),
             "clamp" | "clamp_min" | "clamp_max" => self.clamp(call, grid),
@@ -152,7 +152,7 @@ impl Evaluator<'_> {
         Ok(Val::Vector(merge_same_labels(out)?))
     }
 
-    fn to_scalar(&mut self, call: &Call, grid: Grid) -> Eval<Val> {
+    fn scalar_of_vector(&mut self, call: &Call, grid: Grid) -> Eval<Val> {
         let columns = self.vector(&call.args[0], grid)?;
         let values = (0..grid.n).map(|i| {
             let mut floats = columns.iter().map(|c| c.floats[i]).filter(|v| !is_stale(*v));

@@ -110,44 +110,39 @@ struct Step<'a> {
     seen: HashMap<usize, HashSet<Labels>>,
 }
 
-impl Evaluator<'_> {
-    pub(super) fn set_operation(
-        &mut self,
-        binary: &Binary,
-        mut left: Vec<Column>,
-        mut right: Vec<Column>,
-        grid: Grid,
-    ) -> Vec<Column> {
-        let matching = binary.matching.as_ref().unwrap_or(&DEFAULT_MATCHING);
-        let groups = groups(&left, &right, matching);
-        let mut present = vec![false; groups.keys.len()];
-        for i in 0..grid.n {
-            present.fill(false);
-            let (from, of, to, to_of) = if binary.op == BinOp::Or {
-                (&left, &groups.left, &mut right, &groups.right)
-            } else {
-                (&right, &groups.right, &mut left, &groups.left)
-            };
-            for (column, group) in from.iter().zip(of) {
-                present[*group] |= column.has(i);
-            }
-            let keep_present = binary.op == BinOp::And;
-            for (column, group) in to.iter_mut().zip(to_of) {
-                if present[*group] != keep_present {
-                    column.floats[i] = STALE;
-                    if let Some(hists) = &mut column.hists {
-                        hists[i] = None;
-                    }
+/// `and`, `or`, `unless`.
+pub(super) fn set_operation(binary: &Binary, mut left: Vec<Column>, mut right: Vec<Column>, grid: Grid) -> Vec<Column> {
+    let matching = binary.matching.as_ref().unwrap_or(&DEFAULT_MATCHING);
+    let groups = groups(&left, &right, matching);
+    let mut present = vec![false; groups.keys.len()];
+    for i in 0..grid.n {
+        present.fill(false);
+        let (from, of, to, to_of) = if binary.op == BinOp::Or {
+            (&left, &groups.left, &mut right, &groups.right)
+        } else {
+            (&right, &groups.right, &mut left, &groups.left)
+        };
+        for (column, group) in from.iter().zip(of) {
+            present[*group] |= column.has(i);
+        }
+        let keep_present = binary.op == BinOp::And;
+        for (column, group) in to.iter_mut().zip(to_of) {
+            if present[*group] != keep_present {
+                column.floats[i] = STALE;
+                if let Some(hists) = &mut column.hists {
+                    hists[i] = None;
                 }
             }
         }
-        if binary.op == BinOp::Or {
-            return union(left, right);
-        }
-        left.retain(|c| !c.is_empty());
-        left
     }
+    if binary.op == BinOp::Or {
+        return union(left, right);
+    }
+    left.retain(|c| !c.is_empty());
+    left
+}
 
+impl Evaluator<'_> {
     pub(super) fn vector_vector(
         &mut self,
         binary: &Binary,

@@ -121,12 +121,12 @@ impl Evaluator<'_> {
                 notes: &mut self.notes,
             };
             let (mut points, mut floats) = (0, false);
-            for i in 0..grid.n {
+            for (i, row) in scalar_rows.iter().enumerate() {
                 let window = windows.window(series, windows.ends[i], grid.at(i));
                 if window.ts.is_empty() && window.hts.is_empty() {
                     continue;
                 }
-                context.scalars = &scalar_rows[i];
+                context.scalars = row;
                 if let Some(point) = kernel(&window, &mut context)? {
                     floats |= matches!(point, Point::Float(_));
                     points += 1;

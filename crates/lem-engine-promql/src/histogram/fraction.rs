@@ -65,9 +65,6 @@ pub fn histogram_quantile(q: f64, h: &FloatHistogram) -> (f64, Option<NanNote>) 
         } else if bucket.upper == f64::INFINITY {
             return (bucket.lower, None);
         }
-        if bucket.upper == f64::INFINITY {
-            return (f64::NAN, None);
-        }
     }
     count = count.min(h.count);
     if count < rank {

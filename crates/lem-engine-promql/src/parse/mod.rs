@@ -52,7 +52,7 @@ pub fn parse(src: &str, features: &Features) -> Result<Expr, ParseError> {
         return Err(parser.error(Span::new(0, 0), "no expression found in input"));
     }
     let mut expr = parser.expression(0)?;
-    if parser.peek().kind != Kind::End {
+    if parser.peek().kind != Kind::End || parser.lex_failed_here() {
         return Err(parser.unexpected("", ""));
     }
     check::check(&parser, &mut expr)?;
@@ -78,7 +78,7 @@ pub(crate) fn parse_metric(src: &str) -> Result<crate::labels::Labels, ParseErro
         Some(first)
     };
     let selector = match parser.vector_selector(name)? {
-        Expr::Vector(selector) if parser.peek().kind == Kind::End => selector,
+        Expr::Vector(selector) if parser.peek().kind == Kind::End && !parser.lex_failed_here() => selector,
         _ => return Err(parser.unexpected("series description", "")),
     };
     Ok(crate::labels::Labels::new(selector.matchers.into_iter().map(|m| (m.name, m.value)).collect()))
@@ -104,6 +104,11 @@ impl<'a> Parser<'a> {
 
     fn error(&self, span: Span, message: impl Into<String>) -> ParseError {
         ParseError::new(self.src, span, message)
+    }
+
+    /// Whether the next thing is what the lexer could not read.
+    fn lex_failed_here(&self) -> bool {
+        self.at >= self.tokens.len() && self.lex_error.is_some()
     }
 
     fn end_token(&self) -> Token {
@@ -140,7 +145,7 @@ impl<'a> Parser<'a> {
 
     /// The error for the token at hand, or the lexer's own when that is what stands there.
     fn unexpected(&self, context: &str, expected: &str) -> ParseError {
-        if self.at >= self.tokens.len()
+        if self.lex_failed_here()
             && let Some(error) = &self.lex_error
         {
             return self.error(error.span, error.message.clone());

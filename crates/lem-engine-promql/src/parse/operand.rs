@@ -135,11 +135,10 @@ impl Parser<'_> {
     fn call(&mut self, name: Token) -> Parsed<Expr> {
         let text = self.text(name);
         let Some(signature) = crate::funcs::signature(text) else {
-            let mut message = format!("unknown function with name {}", crate::number::quote(text));
-            if let Some(close) = crate::funcs::closest(text) {
-                message.push_str(&format!(", did you mean {}?", crate::number::quote(close)));
-            }
-            return Err(self.error(name.span, message));
+            let message = format!("unknown function with name {}", crate::number::quote(text));
+            let hint =
+                crate::funcs::closest(text).map(|close| format!("did you mean {}?", crate::number::quote(close)));
+            return Err(self.error(name.span, message).with_hint(hint));
         };
         if signature.experimental && !self.features.experimental_functions {
             return Err(

@@ -1,7 +1,5 @@
 //! Expected against actual.
 
-use std::sync::Arc;
-
 use super::read::{Eval, When};
 use super::series::Slot;
 use crate::histogram::{Buckets, FloatHistogram};
@@ -160,7 +158,6 @@ fn show_samples(samples: &[Sample]) -> String {
     texts.join(" ")
 }
 
-/// Shared histograms are compared by value.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +174,7 @@ mod tests {
         for (a, b, expect) in cases {
             assert_eq!(almost_equal(a, b), expect, "{a} and {b}");
         }
-        let h = Arc::new(FloatHistogram::default());
+        let h = FloatHistogram::default();
         assert!(same_histogram(&h, &h));
     }
 }

@@ -1,9 +1,10 @@
 //! Runs test files in the language the reference tests itself with: `load`, `clear`, `eval`.
 //!
-//! Each `eval` is one case. Instant evaluations are repeated as the middle step of a range query,
-//! as the reference does, and must yield the same.
+//! Each `eval` is one case. As the reference does, instant evaluations are repeated as the middle
+//! step of a range query, and pinned with `@` at other times; they must yield the same.
 
 mod compare;
+mod pinned;
 mod read;
 mod series;
 
@@ -202,12 +203,26 @@ fn run_case(engine: &Engine, store: &MemoryQuerier, eval: &Eval) -> Result<(), S
             let params = InstantParams { time_ms, ..InstantParams::default() };
             let result = block_on(engine.instant(store, &eval.query, params));
             check(eval, result.map_err(|e| e.to_string()))?;
+            pinned_cases(engine, store, eval, time_ms)?;
             if repeats_in_range(eval) {
                 in_range_mode(engine, store, eval, time_ms).map_err(|m| format!("range mode: {m}"))?;
             }
             Ok(())
         }
     }
+}
+
+/// The query pinned with `@`, evaluated at other times.
+fn pinned_cases(engine: &Engine, store: &MemoryQuerier, eval: &Eval, time_ms: i64) -> Result<(), String> {
+    let Some((query, times)) = pinned::variants(&eval.query, time_ms) else {
+        return Ok(());
+    };
+    for time_ms in times {
+        let params = InstantParams { time_ms, ..InstantParams::default() };
+        let result = block_on(engine.instant(store, &query, params));
+        check(eval, result.map_err(|e| e.to_string())).map_err(|m| format!("as {query} at {time_ms} ms: {m}"))?;
+    }
+    Ok(())
 }
 
 fn repeats_in_range(eval: &Eval) -> bool {
