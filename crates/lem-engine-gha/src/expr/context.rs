@@ -97,6 +97,10 @@ impl Context {
             if name == "$status" {
                 let known = "\"$status\" must be success, failure or cancelled";
                 context.status = serde_json::from_value(value.clone()).map_err(|_| known.to_owned())?;
+            } else if let (true, Some(entries)) = (name.eq_ignore_ascii_case("env"), value.as_object()) {
+                // The environment of a Linux runner keeps case.
+                let pairs = entries.iter().map(|(key, value)| (key, Value::from_json(value)));
+                context.set(name, Value::exact_object(pairs));
             } else {
                 context.set(name, Value::from_json(value));
             }

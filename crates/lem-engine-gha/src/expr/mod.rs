@@ -24,6 +24,8 @@ use std::fmt;
 pub const MAX_LENGTH: usize = 21_000;
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 50;
+/// Longest chain of comparisons on one level: `a == b == c`.
+pub const MAX_CHAIN: usize = 500;
 /// Largest text a function may build, in bytes.
 pub const MAX_RESULT_BYTES: usize = 10 * 1024 * 1024;
 

@@ -5,7 +5,7 @@ use super::context::Names;
 use super::funcs;
 use super::lexer::{Kind, Word};
 use super::value::Value;
-use super::{EvalError, MAX_DEPTH, Phase};
+use super::{EvalError, MAX_CHAIN, MAX_DEPTH, Phase};
 
 /// `None` for an empty expression, which is null.
 pub(super) fn parse(words: &[Word], names: &Names) -> Result<Option<Ast>, EvalError> {
@@ -64,6 +64,15 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// Takes an operator of a chain, whose tree is as deep as the chain is long.
+    fn longer(&mut self, length: usize) -> Result<usize, EvalError> {
+        if length == MAX_CHAIN {
+            return Err(error(&format!("Exceeded max chain of comparisons {MAX_CHAIN}"), self.peek()));
+        }
+        self.at += 1;
+        Ok(length + 1)
+    }
+
     /// The end came too early: the last word is shown.
     fn unfinished(&self) -> EvalError {
         error("Unexpected end of expression", &self.words[self.at.saturating_sub(1)])
@@ -106,19 +115,21 @@ impl<'a> Parser<'a> {
 
     fn equality(&mut self) -> Result<Ast, EvalError> {
         let mut left = self.relation()?;
+        let mut length = 0;
         loop {
             let how = match self.peek().kind {
                 Kind::Equal => Comparison::Equal,
                 Kind::NotEqual => Comparison::NotEqual,
                 _ => return Ok(left),
             };
-            self.at += 1;
+            length = self.longer(length)?;
             left = Ast::Compare(Box::new(left), how, Box::new(self.relation()?));
         }
     }
 
     fn relation(&mut self) -> Result<Ast, EvalError> {
         let mut left = self.unary()?;
+        let mut length = 0;
         loop {
             let how = match self.peek().kind {
                 Kind::Less => Comparison::Less,
@@ -127,7 +138,7 @@ impl<'a> Parser<'a> {
                 Kind::GreaterOrEqual => Comparison::GreaterOrEqual,
                 _ => return Ok(left),
             };
-            self.at += 1;
+            length = self.longer(length)?;
             left = Ast::Compare(Box::new(left), how, Box::new(self.unary()?));
         }
     }

@@ -84,7 +84,12 @@ pub fn read(
     files: Option<&dyn Files>,
     options: &Options,
 ) -> (Option<Workflow>, Vec<Diagnostic>) {
-    let (workflow, problems) = read_with_callers(text, file, files, options);
+    let (workflow, mut problems) = read_with_callers(text, file, files, options);
+    if options.checks == Checks::All {
+        let at = |problem: &Problem| (problem.diagnostic.place.line, problem.diagnostic.place.column);
+        problems.sort_by(|a, b| (&a.diagnostic.place.file, at(a)).cmp(&(&b.diagnostic.place.file, at(b))));
+        problems.dedup_by(|a, b| a.diagnostic == b.diagnostic);
+    }
     (workflow, problems.into_iter().map(|problem| problem.diagnostic).collect())
 }
 

@@ -1,3 +1,8 @@
 //! Tests of the crate as its users see it.
 
+mod expressions;
 mod fixtures;
+mod matrix;
+mod properties;
+mod reader;
+mod trigger;
