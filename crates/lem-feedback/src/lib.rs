@@ -11,11 +11,13 @@
 
 pub mod config;
 pub mod events;
+pub mod execute;
 
 pub mod plan;
 pub mod report;
 pub mod state;
 
 pub use config::{Config, RollbackPolicy};
+pub use execute::{FeedbackError, FeedbackOptions, FeedbackService};
 
 pub use state::LoopState;
