@@ -10,13 +10,23 @@ use std::time::Instant;
 use crate::annotations::Annotations;
 use crate::ast::{Expr, ValueType};
 use crate::error::QueryError;
-use crate::eval::{Column, Evaluator, Grid, Point, Val, merge_same_labels, same_labelset};
+use crate::eval::{Column, Evaluator, Grid, Point, RawSeries, Val, merge_same_labels, same_labelset};
 use crate::parse::{Features, parse};
 use crate::querier::Querier;
 use crate::value::{QueryResult, QueryValue, Sample, SeriesData, Value, VectorSample};
 
 /// Most points per series a range query may return.
 pub const MAX_POINTS_PER_SERIES: i64 = 11_000;
+
+/// Times further from the epoch than this are refused; it leaves room for ranges and offsets.
+pub const MAX_TIME_MS: i64 = i64::MAX / 8;
+
+fn check_time(t_ms: i64) -> Result<(), QueryError> {
+    if t_ms.unsigned_abs() > MAX_TIME_MS.unsigned_abs() {
+        return Err(QueryError::BadParameters(format!("time {t_ms} ms is out of bounds")));
+    }
+    Ok(())
+}
 
 /// How an engine works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +153,7 @@ impl Engine {
         query: &str,
         params: InstantParams,
     ) -> Result<QueryResult, QueryError> {
+        check_time(params.time_ms)?;
         let expr = parse(query, &self.options.features)?;
         let times = Times { start: params.time_ms, end: params.time_ms, step: 0, is_range: false };
         self.run(querier, query, expr, times, params.lookback_ms, &params.interrupt).await
@@ -155,6 +166,8 @@ impl Engine {
         query: &str,
         params: RangeParams,
     ) -> Result<QueryResult, QueryError> {
+        check_time(params.start_ms)?;
+        check_time(params.end_ms)?;
         let bad = |text: &str| Err(QueryError::BadParameters(text.to_owned()));
         if params.end_ms < params.start_ms {
             return bad("end timestamp must not be before start time");
@@ -196,7 +209,7 @@ impl Engine {
         let step = times.step.max(1);
         let grid = Grid { start: times.start, step, n: ((times.end - times.start) / step + 1) as usize };
         let series = populate::populate(querier, &expr, grid, &options, interrupt).await?;
-        let loaded = series.values().flatten().map(|s| s.len()).sum();
+        let loaded = series.values().flat_map(|s| s.iter()).map(RawSeries::len).sum();
         let mut evaluator = Evaluator {
             series: &series,
             options: &options,
@@ -278,7 +291,7 @@ impl Evaluator<'_> {
         let grid = Grid { start: t, step: 1, n: 1 };
         let windows = self.windows(expr, grid)?;
         let mut out = Vec::new();
-        for series in &windows.series {
+        for series in windows.series.iter() {
             let window = windows.window(series, windows.ends[0], t);
             let mut samples: Vec<Sample> = match windows.extended {
                 None => window.ts.iter().zip(window.vs).map(|(t, v)| Sample::float(*t, *v)).collect(),

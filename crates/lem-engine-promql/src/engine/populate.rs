@@ -1,6 +1,7 @@
 //! The first phase: all selectors of a query are read concurrently.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 
@@ -32,7 +33,7 @@ pub(super) async fn populate(
     grid: Grid,
     options: &Options,
     interrupt: &Interrupt,
-) -> Result<HashMap<u32, Vec<RawSeries>>, QueryError> {
+) -> Result<HashMap<u32, Arc<Vec<RawSeries>>>, QueryError> {
     let mut wanted = Vec::new();
     collect(expr, grid, options, &Around::default(), &mut wanted);
     interrupt.check()?;
@@ -40,7 +41,7 @@ pub(super) async fn populate(
         let mut series = querier.select(&w.hints, w.matchers).await?;
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         let raw: Vec<RawSeries> = series.into_iter().map(RawSeries::from).collect();
-        Ok::<_, QueryError>((w.id, raw))
+        Ok::<_, QueryError>((w.id, Arc::new(raw)))
     });
     Ok(try_join_all(reads).await?.into_iter().collect())
 }

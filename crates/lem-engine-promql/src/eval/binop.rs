@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Column, Eval, Evaluator, Grid, Point, Val, merge_same_labels};
 use crate::annotations::Note;
-use crate::ast::{BinOp, Binary};
+use crate::ast::{BinOp, Binary, Expr};
 use crate::error::QueryError;
 use crate::histogram::{CounterReset, FloatHistogram, Trim};
 use crate::number::is_stale;
@@ -100,9 +100,23 @@ fn add_sub(op: BinOp, a: &FloatHistogram, b: &FloatHistogram, note: &mut Option<
 }
 
 impl Evaluator<'_> {
+    /// Long chains lean to the left, so that side is followed in a loop, not by recursion.
     pub(super) fn binary(&mut self, binary: &Binary, grid: Grid) -> Eval<Val> {
-        let lhs = self.eval(&binary.lhs, grid)?;
-        let rhs = self.eval(&binary.rhs, grid)?;
+        let mut chain = vec![binary];
+        let mut leftmost = &*binary.lhs;
+        while let Expr::Binary(inner) = leftmost {
+            chain.push(inner);
+            leftmost = &inner.lhs;
+        }
+        let mut value = self.eval(leftmost, grid)?;
+        while let Some(node) = chain.pop() {
+            let rhs = self.eval(&node.rhs, grid)?;
+            value = self.combine(node, value, rhs, grid)?;
+        }
+        Ok(value)
+    }
+
+    fn combine(&mut self, binary: &Binary, lhs: Val, rhs: Val, grid: Grid) -> Eval<Val> {
         match (lhs, rhs) {
             (Val::Scalar(a), Val::Scalar(b)) => Ok(Val::Scalar(scalars(binary, &a, &b)?)),
             (Val::Vector(columns), Val::Scalar(scalar)) => {

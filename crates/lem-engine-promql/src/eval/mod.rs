@@ -129,7 +129,7 @@ pub(crate) enum Val {
 
 /// Everything the evaluation of one query needs.
 pub(crate) struct Evaluator<'q> {
-    pub(crate) series: &'q HashMap<u32, Vec<RawSeries>>,
+    pub(crate) series: &'q HashMap<u32, Arc<Vec<RawSeries>>>,
     pub(crate) options: &'q Options,
     pub(crate) interrupt: &'q Interrupt,
     pub(crate) query_grid: Grid,
@@ -149,6 +149,14 @@ impl Evaluator<'_> {
         self.interrupt.check()?;
         self.samples += points;
         if self.samples > self.options.max_samples {
+            return Err(QueryError::TooManySamples("query execution"));
+        }
+        Ok(())
+    }
+
+    /// Refuses steps that could not be held in memory, before anything is allocated for them.
+    fn check_room(&self, steps: usize) -> Eval<()> {
+        if self.samples.saturating_add(steps) > self.options.max_samples {
             return Err(QueryError::TooManySamples("query execution"));
         }
         Ok(())

@@ -105,7 +105,7 @@ impl Evaluator<'_> {
         let mut out = Vec::with_capacity(windows.series.len());
         let keeps_name = matches!(call.func, "last_over_time" | "first_over_time");
         let counter = matches!(call.func, "rate" | "increase");
-        for series in &windows.series {
+        for series in windows.series.iter() {
             let mut column = Column::empty(series.labels.clone(), grid.n);
             column.drop_name = series.drop_name;
             if !keeps_name {

@@ -81,7 +81,7 @@ impl RawSeries {
 
 /// Series with a window of points per step.
 pub(crate) struct Windows {
-    pub(crate) series: Vec<RawSeries>,
+    pub(crate) series: Arc<Vec<RawSeries>>,
     pub(crate) range_ms: i64,
     pub(crate) extended: Option<Extended>,
     /// End of the window of each step.
@@ -152,16 +152,12 @@ pub(crate) fn subquery_grid(subquery: &Subquery, outer: Grid, default_step: i64)
 }
 
 impl Evaluator<'_> {
-    fn raw(&self, selector: &VectorSelector) -> &[RawSeries] {
-        self.series.get(&selector.id).map_or(&[], Vec::as_slice)
-    }
-
     /// An instant selector; with `times`, values are the times of the samples in seconds.
     pub(crate) fn instant(&mut self, selector: &VectorSelector, grid: Grid, times: bool) -> Eval<Vec<Column>> {
         let lookback = self.options.lookback_ms;
         let mut out = Vec::new();
         let all = self.series;
-        for series in all.get(&selector.id).map_or(&[][..], Vec::as_slice) {
+        for series in all.get(&selector.id).map_or(&[][..], |s| s.as_slice()) {
             let mut column = Column::empty(series.labels.clone(), grid.n);
             let mut cursor = [0; 3];
             let mut last = i64::MIN;
@@ -201,7 +197,7 @@ impl Evaluator<'_> {
 
     fn matrix_windows(&mut self, matrix: &MatrixSelector, grid: Grid) -> Windows {
         Windows {
-            series: self.raw(&matrix.vector).to_vec(),
+            series: self.series.get(&matrix.vector.id).cloned().unwrap_or_default(),
             range_ms: matrix.range.ms,
             extended: matrix.vector.extended,
             ends: (0..grid.n).map(|i| selected_time(&matrix.vector.time, grid.at(i))).collect(),
@@ -213,6 +209,7 @@ impl Evaluator<'_> {
         let inner = subquery_grid(subquery, grid, self.options.eval_interval_ms);
         let mut series = Vec::new();
         if inner.n > 0 {
+            self.check_room(inner.n)?;
             let columns = match self.eval(&subquery.expr, inner)? {
                 Val::Vector(columns) => columns,
                 Val::Scalar(_) | Val::Text(_) => Vec::new(),
@@ -224,7 +221,7 @@ impl Evaluator<'_> {
             }
         }
         Ok(Windows {
-            series,
+            series: Arc::new(series),
             range_ms: subquery.range.ms,
             extended: None,
             ends: (0..grid.n).map(|i| selected_time(&subquery.time, grid.at(i))).collect(),

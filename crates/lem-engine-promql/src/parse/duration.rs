@@ -66,6 +66,7 @@ impl Parser<'_> {
                 Kind::Op(BinOp::Sub) => DurationOp::Sub,
                 _ => break,
             };
+            self.count_operator()?;
             self.next();
             let rhs = self.duration_product(context)?;
             lhs = binary(op, lhs, rhs);
@@ -83,6 +84,7 @@ impl Parser<'_> {
                 Kind::Op(BinOp::Mod) => DurationOp::Mod,
                 _ => return Ok(lhs),
             };
+            self.count_operator()?;
             self.next();
             let rhs = self.duration_signed(context)?;
             lhs = binary(op, lhs, rhs);

@@ -16,8 +16,8 @@ use crate::lex::{Kind, LexError, Token, lex};
 
 /// Deepest nesting of parentheses, calls and signs.
 pub const MAX_NESTING: usize = 120;
-/// Most operators in one chain such as `a + b + c`.
-pub const MAX_CHAIN: usize = 500;
+/// Most binary operators in one query; they bound the depth of the tree.
+pub const MAX_OPERATORS: usize = 250;
 
 /// Language features that are off unless asked for, by their upstream flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +73,8 @@ pub(crate) fn parse_metric(src: &str) -> Result<crate::labels::Labels, ParseErro
     let first = parser.peek();
     let name = if first.kind == Kind::LeftBrace {
         None
+    } else if first.kind == Kind::Text {
+        return Err(parser.unexpected("series description", ""));
     } else {
         parser.next();
         Some(first)
@@ -92,6 +94,7 @@ pub(crate) struct Parser<'a> {
     features: Features,
     next_selector: u32,
     nesting: usize,
+    operators: usize,
 }
 
 type Parsed<T> = Result<T, ParseError>;
@@ -99,7 +102,16 @@ type Parsed<T> = Result<T, ParseError>;
 impl<'a> Parser<'a> {
     fn new(src: &'a str, features: Features) -> Self {
         let lexed = lex(src);
-        Self { src, tokens: lexed.tokens, lex_error: lexed.error, at: 0, features, next_selector: 0, nesting: 0 }
+        Self {
+            src,
+            tokens: lexed.tokens,
+            lex_error: lexed.error,
+            at: 0,
+            features,
+            next_selector: 0,
+            nesting: 0,
+            operators: 0,
+        }
     }
 
     fn error(&self, span: Span, message: impl Into<String>) -> ParseError {
@@ -195,21 +207,25 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    fn count_operator(&mut self) -> Parsed<()> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            let span = self.peek().span;
+            return Err(self.error(span, format!("expression has more than {MAX_OPERATORS} operators")));
+        }
+        Ok(())
+    }
+
     /// An expression whose operators bind at least as tightly as `min`.
     pub(crate) fn expression(&mut self, min: u8) -> Parsed<Expr> {
         self.enter()?;
         let mut lhs = self.unary()?;
-        let mut chain = 0;
         while let Kind::Op(op) = self.peek().kind {
             let precedence = op.precedence();
             if precedence < min {
                 break;
             }
-            chain += 1;
-            if chain > MAX_CHAIN {
-                let span = self.peek().span;
-                return Err(self.error(span, format!("expression chains more than {MAX_CHAIN} operators")));
-            }
+            self.count_operator()?;
             self.next();
             let (matching, return_bool) = self.binary_modifiers()?;
             let next_min = if op == BinOp::Pow { precedence } else { precedence + 1 };

@@ -146,7 +146,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("@", "timestamp"));
             }
             let seconds = self.signed_number("@")?;
-            let limit = i64::MAX as f64 / 1000.0;
+            let limit = crate::engine::MAX_TIME_MS as f64 / 1000.0;
             if !seconds.is_finite() || seconds.abs() >= limit {
                 let span = Span::new(keyword.span.start, self.last_end());
                 return Err(self.error(span, format!("timestamp out of bounds for @ modifier: {seconds:.6}")));

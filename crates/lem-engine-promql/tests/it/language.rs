@@ -1,6 +1,6 @@
 //! What the parser accepts, rejects and prints.
 
-use lem_engine_promql::{Features, MAX_NESTING, format_query, parse};
+use lem_engine_promql::{Features, MAX_NESTING, MAX_OPERATORS, ast_json, format_query, parse};
 
 #[test]
 fn errors_have_places_and_the_wording_of_the_reference() {
@@ -78,11 +78,24 @@ fn long_expressions_are_broken_into_lines() {
 }
 
 #[test]
-fn nesting_and_chains_have_limits() {
+fn nesting_and_operators_have_limits() {
     let deep = format!("{}1{}", "(".repeat(MAX_NESTING + 1), ")".repeat(MAX_NESTING + 1));
     let error = parse(&deep, &Features::default()).unwrap_err();
     assert!(error.message.contains("nested more than"), "{error}");
-    let chain = vec!["1"; 600].join("+");
+    let chain = vec!["1"; MAX_OPERATORS + 2].join("+");
     let error = parse(&chain, &Features::default()).unwrap_err();
-    assert!(error.message.contains("chains more than"), "{error}");
+    assert!(error.message.contains("more than"), "{error}");
+}
+
+#[test]
+fn the_tree_serialises_as_the_reference_answers() {
+    let expr = parse("rate(a{b=\"c\"}[5m]) > bool 1", &Features::default()).unwrap();
+    let json = ast_json(&expr);
+    assert_eq!(json["type"], "binaryExpr");
+    assert_eq!(json["bool"], true);
+    assert_eq!(json["lhs"]["func"]["name"], "rate");
+    let matrix = &json["lhs"]["args"][0];
+    assert_eq!(matrix["range"], 300_000);
+    assert_eq!(matrix["matchers"][0]["value"], "c");
+    assert_eq!(json["rhs"]["val"], "1");
 }

@@ -2,7 +2,8 @@
 
 use futures::executor::block_on;
 use lem_engine_promql::{
-    Engine, InstantParams, Interrupt, Labels, MemoryQuerier, Options, QueryError, QueryValue, RangeParams, Sample,
+    Engine, InstantParams, Interrupt, Labels, MAX_NESTING, MAX_OPERATORS, MemoryQuerier, Options, QueryError,
+    QueryValue, RangeParams, Sample,
 };
 
 fn store(samples: i64) -> MemoryQuerier {
@@ -56,4 +57,39 @@ fn a_range_vector_is_a_matrix() {
     };
     let times: Vec<i64> = matrix[0].samples.iter().map(|s| s.t_ms).collect();
     assert_eq!(times, [2000, 3000]);
+}
+
+#[test]
+fn subqueries_with_too_many_steps_are_refused() {
+    let query = "sum_over_time(vector(1)[100y:1ms])";
+    let result = block_on(Engine::default().instant(&store(1), query, InstantParams::default()));
+    assert_eq!(result.unwrap_err(), QueryError::TooManySamples("query execution"));
+}
+
+#[test]
+fn the_most_operators_can_be_evaluated() {
+    let query = vec!["m"; MAX_OPERATORS + 1].join(" + ");
+    let result = block_on(Engine::default().instant(&store(1), &query, InstantParams::default()));
+    let QueryValue::Vector(vector) = result.unwrap().value else {
+        panic!("not a vector");
+    };
+    assert_eq!(vector.len(), 1);
+}
+
+#[test]
+fn times_out_of_bounds_are_refused() {
+    let params = InstantParams { time_ms: i64::MIN, ..InstantParams::default() };
+    let error = block_on(Engine::default().instant(&store(1), "m", params)).unwrap_err();
+    assert!(matches!(error, QueryError::BadParameters(_)), "{error}");
+}
+
+#[test]
+fn the_deepest_nesting_can_be_evaluated() {
+    let levels = MAX_NESTING - 1;
+    for (open, close) in [("abs(", ")"), ("(m + ", ")"), ("sum(m * ", ")"), ("-(", ")")] {
+        let query = format!("{}m{}", open.repeat(levels / 2), close.repeat(levels / 2));
+        let params = RangeParams { end_ms: 1000, step_ms: 1000, ..RangeParams::default() };
+        let result = block_on(Engine::default().range(&store(2), &query, params));
+        assert!(result.is_ok(), "{query}: {result:?}");
+    }
 }
