@@ -188,17 +188,19 @@ pub enum Access {
     Write,
 }
 
-/// `permissions`, scope by scope; scopes that are not named have none.
+/// `permissions`, scope by scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     /// What each scope allows, sorted by scope; [`Access::None`] is not listed.
     pub scopes: std::collections::BTreeMap<String, Access>,
+    /// What every other scope allows: something only under `read-all` and `write-all`.
+    pub rest: Access,
 }
 
 impl Permissions {
     /// What a scope allows.
     pub fn access(&self, scope: &str) -> Access {
-        self.scopes.get(scope).copied().unwrap_or(Access::None)
+        self.scopes.get(scope).copied().unwrap_or(self.rest)
     }
 }
 

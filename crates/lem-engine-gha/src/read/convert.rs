@@ -176,7 +176,8 @@ pub(super) fn permissions(token: &Token) -> Permissions {
             .collect(),
         _ => BTreeMap::new(),
     };
-    Permissions { scopes: scopes.into_iter().filter(|(_, level)| *level != Access::None).collect() }
+    let rest = token.as_str().map_or(Access::None, access);
+    Permissions { scopes: scopes.into_iter().filter(|(_, level)| *level != Access::None).collect(), rest }
 }
 
 /// What a caller that says nothing allows.
@@ -195,11 +196,11 @@ impl PermissionsPolicy {
             PermissionsPolicy::LimitedRead => &["contents", "packages"],
             PermissionsPolicy::Write => &SCOPES,
         };
-        let level = match self {
-            PermissionsPolicy::LimitedRead => Access::Read,
-            PermissionsPolicy::Write => Access::Write,
+        let (level, rest) = match self {
+            PermissionsPolicy::LimitedRead => (Access::Read, Access::None),
+            PermissionsPolicy::Write => (Access::Write, Access::Write),
         };
-        Permissions { scopes: scopes.iter().map(|scope| ((*scope).to_owned(), level)).collect() }
+        Permissions { scopes: scopes.iter().map(|scope| ((*scope).to_owned(), level)).collect(), rest }
     }
 }
 
@@ -210,8 +211,12 @@ pub(super) fn excess(asked: &Permissions, allowed: &Permissions) -> Option<(Stri
         Access::Read => "read",
         Access::Write => "write",
     };
-    let others = asked.scopes.keys().map(String::as_str).filter(|scope| !SCOPES.contains(scope));
-    let scopes = SCOPES.into_iter().chain(others);
+    // The service's order: newer scopes that come early in the alphabet stand behind `actions`.
+    let named = |late: bool| {
+        let others = asked.scopes.keys().map(String::as_str).filter(|scope| !SCOPES.contains(scope));
+        others.filter(move |scope| (*scope > "checks") == late)
+    };
+    let scopes = SCOPES[..1].iter().copied().chain(named(false)).chain(SCOPES[1..].iter().copied()).chain(named(true));
     let over: Vec<&str> = scopes.filter(|scope| asked.access(scope) > allowed.access(scope)).collect();
     let list = |of: &Permissions| {
         let levels: Vec<String> = over.iter().map(|scope| format!("{scope}: {}", word(of.access(scope)))).collect();

@@ -167,7 +167,9 @@ impl Loader<'_> {
         let root = self.yaml(text, file)?;
         let background_steps = self.options.background_steps;
         let max_depth = self.options.max_depth;
-        let mut reader = TokenReader { file, background_steps, depth: 0, max_depth, problems: &mut self.problems };
+        let (checks, problems) = (self.options.checks, &mut self.problems);
+        let lines = text.lines().collect();
+        let mut reader = TokenReader { file, lines, background_steps, depth: 0, max_depth, checks, problems };
         let token = reader.workflow(&root).ok()?;
         if self.problems.bytes > self.options.max_bytes {
             self.problems.of_file(file, "workflow-too-large", "Maximum object size exceeded");

@@ -1,11 +1,12 @@
 //! From YAML tree to tokens: checks a file against the schema and parses its expressions.
 
+use super::convert::Checks;
 use super::problems::Problems;
 use super::schema::{Definition, Mapping, Rule, definition};
 use super::template;
 use crate::expr::Names;
 use crate::token::{Kind, Token};
-use lem_engine_yaml::{Content, Entry, Node, Resolved, Scalar, Style};
+use lem_engine_yaml::{Content, Entry, Mark, Node, Resolved, Scalar, Style};
 use lem_model::diagnostic::nearest;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -94,10 +95,13 @@ fn constants(definition: &'static Definition, into: &mut Vec<&'static str>) {
 
 pub(crate) struct TokenReader<'a> {
     pub(crate) file: &'a str,
+    /// Lines of the file.
+    pub(crate) lines: Vec<&'a str>,
     pub(crate) background_steps: bool,
     /// How many lists and mappings are open, and how many may be.
     pub(crate) depth: usize,
     pub(crate) max_depth: usize,
+    pub(crate) checks: Checks,
     pub(crate) problems: &'a mut Problems,
 }
 
@@ -140,13 +144,23 @@ impl TokenReader<'_> {
         }
     }
 
+    /// Where a node starts; a block scalar at its `|` or `>`, as the service counts, not at its first line.
+    fn place(&self, node: &Node) -> lem_model::Place {
+        let block = node.scalar().is_some_and(|scalar| matches!(scalar.style, Style::Literal | Style::Folded));
+        match block.then(|| block_header(&self.lines, node.mark)).flatten() {
+            Some(mark) => lem_model::Place::new(self.file, mark.line, mark.column),
+            None => node.place(self.file),
+        }
+    }
+
     fn token(&mut self, node: &Node, kind: Kind) -> Token {
         self.problems.count(&kind);
-        Token::new(node.place(self.file), kind)
+        Token::new(self.place(node), kind)
     }
 
     fn error(&mut self, node: &Node, code: &str, message: &str) {
-        self.problems.at(&node.place(self.file), code, message);
+        let place = self.place(node);
+        self.problems.at(&place, code, message);
     }
 
     fn sequence(&mut self, node: &Node, items: &[Node], place: &Place) -> Result<Token, Stop> {
@@ -222,7 +236,8 @@ impl TokenReader<'_> {
     fn unknown_key(&mut self, key: &Node, word: &str, mappings: &[&'static Mapping]) {
         let known = mappings.iter().flat_map(|mapping| mapping.keys.iter().map(|key| key.name));
         let hint = nearest(word, known).map(|near| format!("did you mean \"{near}\"?"));
-        self.problems.with_hint(&key.place(self.file), "unknown-key", &format!("Unexpected value '{word}'"), hint);
+        let place = self.place(key);
+        self.problems.with_hint(&place, "unknown-key", &format!("Unexpected value '{word}'"), hint);
     }
 
     fn check_keys(&mut self, node: &Node, mappings: &[&'static Mapping], seen: &HashSet<String>, open: bool) {
@@ -253,14 +268,18 @@ impl TokenReader<'_> {
             _ => resolve(scalar),
         };
         let Kind::String(text) = &kind else { return Ok(self.token(node, kind)) };
-        let at = node.place(self.file);
+        let at = self.place(node);
         match template::scalar(text, &at, &place.names()) {
             Ok(token) => {
                 self.problems.count(&token.kind);
                 Ok(token)
             }
             Err(problems) => {
-                for problem in problems {
+                for (offset, problem) in problems {
+                    let at = match self.checks {
+                        Checks::All => inside(node, scalar, &at, offset),
+                        Checks::Service => at.clone(),
+                    };
                     self.problems.at(&at, "expression", &problem);
                 }
                 Ok(Token::new(at, kind))
@@ -332,6 +351,35 @@ impl TokenReader<'_> {
             }
         }
     }
+}
+
+/// The `|` or `>` of the block scalar whose text starts at a mark: on the last line before it that is not empty.
+fn block_header(lines: &[&str], text: Mark) -> Option<Mark> {
+    let above = lines.get(..(text.line as usize).saturating_sub(1))?;
+    let (at, line) = above.iter().enumerate().rfind(|(_, line)| !line.trim().is_empty())?;
+    let is_header = |rest: &str| {
+        let rest =
+            rest.trim_start_matches(['|', '>']).trim_start_matches(|c: char| c.is_ascii_digit() || "+-".contains(c));
+        rest.trim().is_empty() || (rest.starts_with(char::is_whitespace) && rest.trim_start().starts_with('#'))
+    };
+    let byte = line.match_indices(['|', '>']).map(|(byte, _)| byte).find(|byte| is_header(&line[*byte..]))?;
+    Some(Mark { line: at as u32 + 1, column: line[..byte].chars().count() as u32 + 1 })
+}
+
+/// The place of a part of a scalar, as near as it can be told from its text: the column in a scalar of one line that
+/// was not escaped, the line in a literal block; else where the scalar starts.
+fn inside(node: &Node, scalar: &Scalar, start: &lem_model::Place, offset: usize) -> lem_model::Place {
+    let before = &scalar.text[..offset];
+    let chars = scalar.text.chars().count() as u32;
+    let quotes = u32::from(matches!(scalar.style, Style::SingleQuoted | Style::DoubleQuoted));
+    let mut place = start.clone();
+    if scalar.style == Style::Literal {
+        place.line += 1 + before.matches('\n').count() as u32;
+        place.column = 0;
+    } else if node.end.line == node.mark.line && node.end.column == node.mark.column + chars + 2 * quotes {
+        place.column += quotes + before.chars().count() as u32;
+    }
+    place
 }
 
 fn resolve(scalar: &Scalar) -> Kind {

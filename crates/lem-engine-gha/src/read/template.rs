@@ -6,40 +6,45 @@ use lem_model::Place;
 use std::sync::Arc;
 
 const OPEN: &str = "${{";
+const NOT_CLOSED: &str =
+    "The expression is not closed. An unescaped ${{ sequence was found, but the closing }} sequence was not found.";
 
-/// What is wrong with a text.
+/// What is wrong with an expression.
 pub(crate) type Problem = String;
+
+/// What is wrong with a text, and at which of its bytes the expression in question starts.
+pub(crate) type Located = (usize, Problem);
 
 enum Segment {
     Text(String),
-    Expression(String),
+    Expression { source: String, start: usize },
 }
 
 /// Reads a text. Several segments become one call of `format`, as the service does it.
-pub(crate) fn scalar(text: &str, place: &Place, names: &Names) -> Result<Token, Vec<Problem>> {
+pub(crate) fn scalar(text: &str, place: &Place, names: &Names) -> Result<Token, Vec<Located>> {
     let token = |kind| Ok(Token::new(place.clone(), kind));
     if !text.contains(OPEN) {
         return token(Kind::String(text.to_owned()));
     }
-    let segments = segments(text).map_err(|problem| vec![problem])?;
+    let segments = segments(text).map_err(|located| vec![located])?;
     let mut problems = vec![];
     let mut only = None;
     for segment in &segments {
-        let Segment::Expression(source) = segment else { continue };
+        let Segment::Expression { source, start } = segment else { continue };
         match directive(source) {
             Ok(true) if segments.len() == 1 => return token(Kind::Insert),
-            Ok(true) => return Err(vec![misplaced_directive()]),
+            Ok(true) => return Err(vec![(*start, misplaced_directive())]),
             Ok(false) => match parse(source, names) {
                 Ok(expr) => only = Some(expr),
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push((*start, problem)),
             },
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push((*start, problem)),
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    if let ([Segment::Expression(source)], Some(expr)) = (&segments[..], only) {
+    if let ([Segment::Expression { source, .. }], Some(expr)) = (&segments[..], only) {
         return match literal(source) {
             Some(text) => token(Kind::String(text)),
             None => token(Kind::Expression(Arc::new(expr))),
@@ -47,7 +52,7 @@ pub(crate) fn scalar(text: &str, place: &Place, names: &Names) -> Result<Token, 
     }
     parse(&joined(&segments), names)
         .map(|expr| Token::new(place.clone(), Kind::Expression(Arc::new(expr))))
-        .map_err(|problem| vec![problem])
+        .map_err(|problem| vec![(0, problem)])
 }
 
 /// Reads an expression; the message carries position and text.
@@ -58,7 +63,7 @@ pub(crate) fn parse(source: &str, names: &Names) -> Result<Expr, Problem> {
     Expr::parse(source, names).map_err(|error| error.located(source))
 }
 
-fn segments(text: &str) -> Result<Vec<Segment>, Problem> {
+fn segments(text: &str) -> Result<Vec<Segment>, Located> {
     let mut segments = vec![];
     let mut rest = text;
     while let Some(start) = rest.find(OPEN) {
@@ -66,10 +71,9 @@ fn segments(text: &str) -> Result<Vec<Segment>, Problem> {
             segments.push(Segment::Text(rest[..start].to_owned()));
         }
         let body = &rest[start + OPEN.len()..];
-        let end = close(body).ok_or(
-            "The expression is not closed. An unescaped ${{ sequence was found, but the closing }} sequence was not found.",
-        )?;
-        segments.push(Segment::Expression(body[..end].trim().to_owned()));
+        let at = text.len() - rest.len() + start;
+        let Some(end) = close(body) else { return Err((at, NOT_CLOSED.to_owned())) };
+        segments.push(Segment::Expression { source: body[..end].trim().to_owned(), start: at });
         rest = &body[end + 2..];
     }
     if !rest.is_empty() {
@@ -129,7 +133,7 @@ fn joined(segments: &[Segment]) -> String {
             Segment::Text(text) => {
                 format.push_str(&text.replace('\'', "''").replace('{', "{{").replace('}', "}}"));
             }
-            Segment::Expression(source) => {
+            Segment::Expression { source, .. } => {
                 format.push_str(&format!("{{{count}}}"));
                 args.push_str(", ");
                 args.push_str(source);

@@ -75,7 +75,7 @@ fn expressions_know_which_names_are_legal() {
     check(
         &job("env: {A: '${{ secrets.x }}-${{ env.y'}"),
         &[
-            "ci.yml:7:16: The expression is not closed. An unescaped ${{ sequence was found, but the closing }} sequence \
+            "ci.yml:7:34: The expression is not closed. An unescaped ${{ sequence was found, but the closing }} sequence \
          was not found. [expression]",
         ],
     );
@@ -83,6 +83,13 @@ fn expressions_know_which_names_are_legal() {
         &job("id: ${{ github.sha }}"),
         &[
             "ci.yml:7:11: Unrecognized named-value: 'github'. Located at position 1 within expression: github.sha [expression]",
+        ],
+    );
+    check(
+        &job("shell: bash\n    - run: |\n        echo\n        echo ${{ nope.x }} ${{ github.ref }} ${{ 1 + }}"),
+        &[
+            "ci.yml:10: Unrecognized named-value: 'nope'. Located at position 1 within expression: nope.x [expression]",
+            "ci.yml:10: Unexpected symbol: '+'. Located at position 3 within expression: 1 + [expression]",
         ],
     );
     let name = format!("on: push\nname: ${{{{ github.ref }}}}\njobs:\n  a:\n{STEPS}");
@@ -210,6 +217,20 @@ fn called_workflows() {
 }
 
 #[test]
+fn permissions_of_all_scopes_allow_each() {
+    let text = |permissions: &str, asked: &str| {
+        let called = format!("on: workflow_call\npermissions: {asked}\njobs:\n  j:\n{STEPS}");
+        call(&called, &format!("    permissions: {permissions}\n")).1
+    };
+    assert_eq!(text("write-all", "{attestations: write, id-token: write}"), [""; 0]);
+    assert_eq!(text("read-all", "{models: read}"), [""; 0]);
+    assert_eq!(text("{}", "{models: read, attestations: read, actions: write}").len(), 1);
+    assert!(text("{}", "{models: read, attestations: read, actions: write, id-token: write}")[0].contains(
+        "'actions: write, attestations: read, id-token: write, models: read', but is only allowed 'actions: none, "
+    ));
+}
+
+#[test]
 fn limits_are_reached() {
     let good = format!("on: push\njobs:\n  a:\n{STEPS}  b:\n{STEPS}");
     let with = |options: Options| {
@@ -240,4 +261,17 @@ fn the_normal_form_implies_ids_and_conditions() {
         to_template_json(&workflow).to_string(),
         r#"{"jobs":[{"type":"job","id":"a","name":"a","if":{"type":3,"expr":"success()"},"runs-on":"x","steps":[{"id":"__run","if":{"type":3,"expr":"success()"},"run":"x"}]}]}"#
     );
+}
+
+#[test]
+fn block_scalars_stand_where_their_indicator_stands() {
+    let place = |run: &str| {
+        let workflow = good(&format!("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n    - run: {run}"));
+        let Action::Run { run, .. } = &workflow.jobs[0].steps()[0].action else { panic!("a script") };
+        (run.place.line, run.place.column)
+    };
+    assert_eq!(place("|\n        x\n"), (6, 12));
+    assert_eq!(place("\n        >-  # why | so\n        x\n"), (7, 9));
+    assert_eq!(place("|+\n\n\n        x\n"), (6, 12));
+    assert_eq!(place("'x |\n        y'\n"), (6, 12));
 }
