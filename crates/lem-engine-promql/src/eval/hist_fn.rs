@@ -9,7 +9,7 @@ use crate::annotations::{Forced, Note};
 use crate::ast::{Call, Span};
 use crate::error::QueryError;
 use crate::histogram::{FloatHistogram, NanNote, histogram_fraction, histogram_quantile};
-use crate::labels::{BUCKET_LABEL, Labels, METRIC_NAME};
+use crate::labels::{BUCKET_LABEL, Labels};
 use crate::number::{format_open_metrics, is_stale, kahan_inc, parse_float};
 
 /// The buckets of one classic histogram: their bounds and columns.
@@ -108,8 +108,7 @@ impl Evaluator<'_> {
                 self.note(note, span);
                 continue;
             };
-            let keep_name = self.options.delayed_name_removal;
-            let labels = column.labels.filter(|n| n != BUCKET_LABEL && (keep_name || n != METRIC_NAME));
+            let labels = column.labels.filter(|n| n != BUCKET_LABEL);
             let at = *index.entry(labels.clone()).or_insert_with(|| {
                 classic.push(Classic { labels, drop_name: column.drop_name, buckets: Vec::new() });
                 classic.len() - 1
@@ -121,8 +120,7 @@ impl Evaluator<'_> {
             if column.hists.is_none() {
                 continue;
             }
-            let keep_name = self.options.delayed_name_removal;
-            let labels = column.labels.filter(|n| n != BUCKET_LABEL && (keep_name || n != METRIC_NAME));
+            let labels = column.labels.filter(|n| n != BUCKET_LABEL);
             if let Some(at) = index.get(&labels) {
                 conflicts.insert(i, *at);
             }
@@ -193,7 +191,11 @@ impl Evaluator<'_> {
                 let (value, forced) = classic(i, buckets);
                 if let Some(forced) = forced {
                     let note = Note::ForcedMonotonic(Forced {
-                        metric: histogram.labels.metric_name().to_owned(),
+                        metric: if self.options.delayed_name_removal {
+                            histogram.labels.metric_name().to_owned()
+                        } else {
+                            String::new()
+                        },
                         t_min: grid.at(i),
                         t_max: grid.at(i),
                         bucket_min: forced.bucket_min,

@@ -164,12 +164,17 @@ impl Evaluator<'_> {
 
     pub(crate) fn eval(&mut self, expr: &Expr, grid: Grid) -> Eval<Val> {
         self.interrupt.check()?;
+        let before = self.samples;
         // What does not depend on the time is worked out once.
-        if grid.n > 1 && worth_pinning(expr) && is_step_invariant(expr) {
+        let value = if grid.n > 1 && worth_pinning(expr) && is_step_invariant(expr) {
             let once = Grid { n: 1, ..grid };
-            return Ok(broadcast(self.eval_node(expr, once)?, grid.n));
-        }
-        self.eval_node(expr, grid)
+            broadcast(self.eval_node(expr, once)?, grid.n)
+        } else {
+            self.eval_node(expr, grid)?
+        };
+        // Intermediate values are gone by now; only the result still counts.
+        self.samples = before + points_of(&value);
+        Ok(value)
     }
 
     fn eval_node(&mut self, expr: &Expr, grid: Grid) -> Eval<Val> {
@@ -257,6 +262,14 @@ pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
         Expr::Aggregate(_) | Expr::Binary(_) | Expr::Unary(_) | Expr::Paren(..) => {
             expr.children().into_iter().all(is_step_invariant)
         }
+    }
+}
+
+fn points_of(value: &Val) -> usize {
+    match value {
+        Val::Scalar(values) => values.len(),
+        Val::Text(_) => 0,
+        Val::Vector(columns) => columns.iter().map(|c| c.floats.len()).sum(),
     }
 }
 

@@ -99,3 +99,24 @@ fn the_tree_serialises_as_the_reference_answers() {
     assert_eq!(matrix["matchers"][0]["value"], "c");
     assert_eq!(json["rhs"]["val"], "1");
 }
+
+#[test]
+fn no_prefix_or_hole_makes_the_parser_panic() {
+    let queries = [
+        "sum by (job, \"a b\") (rate(foo:bar{a=~\"x.*\", b!='y', \"c\"=`z`}[5m:30s] offset -1h @ end()))",
+        "histogram_quantile(0.9, sum without (x) (a)) >= bool on (l) group_left (m) fill_left(-1.5e3) b",
+        "a[min_of(step(), 5m) * 2 ^ (1h / range())] smoothed @ 1.5 and -2 atan2 0x1F unless Inf # note",
+        "{\"quoted \\u00e9\", __name__!~\"\\\\d+\"} </ 1e-3 >/ .5 or limit_ratio(-0.5, x)",
+    ];
+    for query in queries {
+        for (i, c) in query.char_indices() {
+            let _ = parse(&query[..i], &Features::ALL);
+            let hole = format!("{}{}", &query[..i], &query[i + c.len_utf8()..]);
+            if let Ok(expr) = parse(&hole, &Features::ALL) {
+                let printed = expr.to_string();
+                let again = parse(&printed, &Features::ALL);
+                assert!(again.is_ok(), "{hole} prints as {printed}: {again:?}");
+            }
+        }
+    }
+}

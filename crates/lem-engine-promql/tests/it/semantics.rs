@@ -319,3 +319,59 @@ eval instant at 0 scalar(m)
 "#,
     );
 }
+
+#[test]
+fn native_histograms_of_all_shapes() {
+    check(
+        r#"
+load 5m
+  neg {{schema:0 sum:-5 count:4 n_buckets:[1 2 1]}}x2
+  zero {{schema:0 sum:1 count:6 z_bucket:2 z_bucket_w:0.5 buckets:[2 2]}}x2
+  off {{schema:1 sum:8 count:4 offset:2 buckets:[2 2]}}x2
+  gauge {{schema:0 sum:5 count:4 buckets:[1 2 1] counter_reset_hint:gauge}}x2
+  falls {{schema:0 sum:5 count:4 buckets:[1 2 1]}} {{schema:0 sum:2 count:2 buckets:[1 1]}} {{schema:0 sum:4 count:4 buckets:[2 2]}}
+  mixed_total 1 {{schema:0 sum:5 count:4 buckets:[1 2 1]}} 3
+
+eval instant at 0 histogram_quantile(0.5, neg)
+  {} -1.414213562373095
+
+eval instant at 0 histogram_quantile(0.1, zero)
+  {} 0.15
+
+eval instant at 0 histogram_fraction(-Inf, 1, zero)
+  {} 0.6666666666666666
+
+eval instant at 0 histogram_avg(off)
+  {} 2
+
+eval instant at 10m resets(falls[15m])
+  {} 1
+
+eval instant at 10m histogram_count(increase(falls[15m]))
+  expect no_warn
+  {} 6
+
+eval instant at 10m rate(gauge[15m])
+  expect warn msg: PromQL warning: this native histogram metric is not a counter: "gauge" (1:6)
+  {} {{schema:0 counter_reset_hint:gauge}}
+
+eval instant at 10m rate(mixed_total[15m])
+  expect warn msg: PromQL warning: encountered a mix of histograms and floats for metric name "mixed_total" (1:6)
+
+eval instant at 0 off / 0
+  {} {{schema:1 count:Inf sum:Inf z_bucket:NaN}}
+
+eval instant at 0 -zero
+  {} {{schema:0 sum:-1 count:-6 z_bucket:-2 z_bucket_w:0.5 buckets:[-2 -2]}}
+
+eval instant at 0 zero >/ 1
+  zero {{schema:0 sum:2.8284271247461903 count:2 z_bucket_w:0.5 offset:1 buckets:[2]}}
+
+eval instant at 0 zero == zero
+  zero {{schema:0 sum:1 count:6 z_bucket:2 z_bucket_w:0.5 buckets:[2 2]}}
+
+eval instant at 0 zero + off
+  {} {{schema:0 sum:9 count:10 z_bucket:2 z_bucket_w:0.5 buckets:[2 4 2]}}
+"#,
+    );
+}
