@@ -1,6 +1,6 @@
 //! Binary operators between vectors: which series meet, and what the result is called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::binop::point_op;
 use super::{Column, Eval, Evaluator, Grid, Point, same_labelset};
@@ -65,27 +65,61 @@ impl OneSide {
     }
 }
 
-/// Columns of a result under construction, found by label set.
+/// Stands for a column that is not there but filled in.
+const FILLED: usize = usize::MAX;
+
+/// One partner of a pair: its column, or [`FILLED`].
+struct Partner<'a> {
+    column: usize,
+    labels: &'a Labels,
+    point: Point,
+}
+
+/// A result column, and by which group it last got a point.
+struct ResultColumn {
+    column: Column,
+    last: (usize, usize),
+}
+
+/// Columns of a result under construction. Which column a pair goes to is worked out once.
+#[derive(Default)]
 struct Results {
-    columns: Vec<Column>,
-    index: HashMap<Labels, usize>,
-    n: usize,
+    columns: Vec<ResultColumn>,
+    by_labels: HashMap<Labels, usize>,
+    by_pair: HashMap<(usize, usize), usize>,
+    /// Per group, one more than the step at which it last yielded a point.
+    last_step: HashMap<usize, usize>,
 }
 
 impl Results {
-    fn put(&mut self, labels: Labels, drop_name: bool, i: usize, point: Point) -> Eval<()> {
-        let n = self.n;
+    fn column(&mut self, labels: Labels, drop_name: bool, n: usize) -> usize {
         let columns = &mut self.columns;
-        let at = *self.index.entry(labels).or_insert_with_key(|labels| {
+        *self.by_labels.entry(labels).or_insert_with_key(|labels| {
             let mut column = Column::empty(labels.clone(), n);
             column.drop_name = drop_name;
-            columns.push(column);
+            columns.push(ResultColumn { column, last: (usize::MAX, 0) });
             columns.len() - 1
-        });
-        if columns[at].has(i) {
+        })
+    }
+
+    fn put(&mut self, at: usize, group: usize, i: usize, card: Cardinality, point: Point) -> Eval<()> {
+        let again = self.last_step.insert(group, i + 1) == Some(i + 1);
+        if card == Cardinality::OneToOne && again {
+            return Err(QueryError::execution(
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+            ));
+        }
+        let result = &mut self.columns[at];
+        if result.column.has(i) {
+            if result.last == (i, group) {
+                return Err(QueryError::execution(
+                    "multiple matches for labels: grouping labels must ensure unique matches",
+                ));
+            }
             return Err(same_labelset());
         }
-        columns[at].set(i, point);
+        result.last = (i, group);
+        result.column.set(i, point);
         Ok(())
     }
 }
@@ -105,9 +139,8 @@ fn result_labels(many: &Labels, one: &Labels, op: BinOp, matching: &Matching) ->
 struct Step<'a> {
     binary: &'a Binary,
     matching: &'a Matching,
+    grid: Grid,
     i: usize,
-    /// Result label sets per group, to find two of the same.
-    seen: HashMap<usize, HashSet<Labels>>,
 }
 
 /// `and`, `or`, `unless`.
@@ -157,7 +190,7 @@ impl Evaluator<'_> {
         if swapped {
             std::mem::swap(&mut groups.left, &mut groups.right);
         }
-        let mut results = Results { columns: Vec::new(), index: HashMap::new(), n: grid.n };
+        let mut results = Results::default();
         let has_fill = matching.fill_left.is_some() || matching.fill_right.is_some();
         // The fill of the left side serves the "many" side, whichever side that is.
         let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
@@ -170,46 +203,49 @@ impl Evaluator<'_> {
             }
             let ones = OneSide::at(&one, &groups.right, &groups.keys, i, !swapped)?;
             let mut met = vec![false; groups.keys.len()];
-            let mut step = Step { binary, matching, i, seen: HashMap::new() };
-            for (column, group) in many.iter().zip(&groups.left) {
+            let step = Step { binary, matching, grid, i };
+            for (m, (column, group)) in many.iter().zip(&groups.left).enumerate() {
                 let Some(point) = column.point(i) else {
                     continue;
                 };
                 met[*group] = true;
+                let left = Partner { column: m, labels: &column.labels, point };
                 let found = ones.column[*group].and_then(|c| {
                     let point = one[c].point(i)?;
-                    Some((&one[c].labels, point))
+                    Some(Partner { column: c, labels: &one[c].labels, point })
                 });
-                let filled = fill_one.map(|v| (&groups.keys[*group], Point::Float(v)));
-                if let Some(partner) = found.or(filled) {
-                    self.pair(&mut step, *group, (&column.labels, point), partner, &mut results)?;
+                let right = found.or_else(|| filled(fill_one, &groups.keys[*group]));
+                if let Some(right) = right {
+                    self.pair(&step, *group, left, right, &mut results)?;
                 }
             }
-            let Some(fill) = fill_many else { continue };
-            for (group, column) in ones.column.iter().enumerate() {
-                let Some(column) = column.filter(|_| !met[group]).map(|c| &one[c]) else {
+            for (group, c) in ones.column.iter().enumerate() {
+                let Some(left) = filled(fill_many, &groups.keys[group]) else {
+                    break;
+                };
+                let Some(c) = c.filter(|_| !met[group]) else {
                     continue;
                 };
-                let Some(point) = column.point(i) else {
-                    continue;
-                };
-                let filled = (&groups.keys[group], Point::Float(fill));
-                self.pair(&mut step, group, filled, (&column.labels, point), &mut results)?;
+                if let Some(point) = one[c].point(i) {
+                    let right = Partner { column: c, labels: &one[c].labels, point };
+                    self.pair(&step, group, left, right, &mut results)?;
+                }
             }
         }
-        Ok(results.columns)
+        Ok(results.columns.into_iter().map(|r| r.column).collect())
     }
 
     fn pair(
         &mut self,
-        step: &mut Step<'_>,
+        step: &Step<'_>,
         group: usize,
-        (many_labels, many): (&Labels, Point),
-        (one_labels, one): (&Labels, Point),
+        many: Partner<'_>,
+        one: Partner<'_>,
         results: &mut Results,
     ) -> Eval<()> {
         let (binary, matching) = (step.binary, step.matching);
-        let (a, b) = if matching.card == Cardinality::OneToMany { (&one, &many) } else { (&many, &one) };
+        let (a, b) =
+            if matching.card == Cardinality::OneToMany { (&one.point, &many.point) } else { (&many.point, &one.point) };
         let mut note = None;
         let outcome = point_op(binary.op, a, b, &mut note);
         let failed = note.is_some() && outcome.is_none();
@@ -224,24 +260,25 @@ impl Evaluator<'_> {
             Some(o) if o.keep => o.point,
             _ => return Ok(()),
         };
-        let mut labels = result_labels(many_labels, one_labels, binary.op, matching);
-        if binary.return_bool && !self.options.delayed_name_removal {
-            labels = labels.without_metadata();
-        }
-        let is_new = step.seen.entry(group).or_default().insert(labels.clone());
-        if matching.card == Cardinality::OneToOne {
-            if step.seen[&group].len() > 1 || !is_new {
-                return Err(QueryError::execution(
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
-                ));
+        let key = (many.column, one.column);
+        let at = match results.by_pair.get(&key) {
+            Some(at) => *at,
+            None => {
+                let mut labels = result_labels(many.labels, one.labels, binary.op, matching);
+                if binary.return_bool && !self.options.delayed_name_removal {
+                    labels = labels.without_metadata();
+                }
+                let at = results.column(labels, binary.return_bool, step.grid.n);
+                results.by_pair.insert(key, at);
+                at
             }
-        } else if !is_new {
-            return Err(QueryError::execution(
-                "multiple matches for labels: grouping labels must ensure unique matches",
-            ));
-        }
-        results.put(labels, binary.return_bool, step.i, point)
+        };
+        results.put(at, group, step.i, matching.card, point)
     }
+}
+
+fn filled(value: Option<f64>, labels: &Labels) -> Option<Partner<'_>> {
+    Some(Partner { column: FILLED, labels, point: Point::Float(value?) })
 }
 
 /// All of the left side, and of the right side what is not empty; series of one name join.
