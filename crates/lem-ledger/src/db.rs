@@ -55,6 +55,8 @@ pub(crate) trait Db: Send + Sync {
     fn is_full(&self, error: &sqlx::Error) -> bool;
     /// How this database writes the placeholders of [`crate::sql::SCHEMA`].
     fn words(&self) -> Words;
+    /// Ends all connections once their work is done.
+    async fn close(&self);
     /// Address without password.
     fn address(&self) -> &str;
 }

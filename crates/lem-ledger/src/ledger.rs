@@ -286,13 +286,14 @@ impl Ledger {
         &self.tiles
     }
 
-    /// Signs a last checkpoint, writes the tiles and ends the writer. Appending afterwards is an error.
+    /// Signs a last checkpoint, writes the tiles and ends writer and connections. Any use afterwards is an error.
     pub async fn close(&self) -> Result<(), LedgerError> {
         let answer = self.ask(Command::Close).await;
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
             writer.await.map_err(|_| LedgerError::Closed)?;
         }
+        self.shared.db.close().await;
         answer.map(|_| ())
     }
 

@@ -9,18 +9,23 @@
 //! Invariants, stated as absences: nothing acknowledged is lost, no row changes once it is there (only payload and salt
 //! may go, and an event says so), no two inconsistent trees are signed, no stage is known here.
 
+pub mod audit;
 mod checkpoint;
 mod db;
 mod error;
 mod leaf;
 mod ledger;
 mod log;
+pub mod project;
 mod record;
 mod sql;
 mod subscription;
 mod tiles;
 mod tiling;
 pub mod tree;
+pub mod verify;
+pub mod webhook;
+pub mod wire;
 mod writer;
 
 pub use checkpoint::{DEFAULT_ORIGIN, PrivateKey, ProofFile, PublicKey, SignedCheckpoint};
@@ -31,8 +36,10 @@ pub use log::{
     Appended, Consumer, Erasure, EventLog, Filter, InboxItem, Kept, MAX_BATCH, MAX_PAYLOAD_BYTES, MAX_READ, Proof,
     ProofOf,
 };
+pub use project::{Projection, View};
 pub use record::{Ids, RandomIds, Recorder, SystemClock};
 pub use subscription::{Feed, Subscription};
+pub use verify::{Verdict, verify};
 pub use writer::{CHECKPOINT_AFTER, CHECKPOINT_EVENTS};
 
 /// Type of the event that says a payload was erased; its content has `seq`, `reason` and `by`.

@@ -115,15 +115,6 @@ fn root(tile: &[Hash]) -> Hash {
     row[0]
 }
 
-/// The leaf hash a tile on disk says, if there is one.
-pub(crate) fn leaf_hash_at(dir: &Path, seq: u64, size: u64) -> Option<Hash> {
-    let index = index_path(seq / TILE);
-    let full = dir.join(format!("tile/0/{index}"));
-    let part = dir.join(format!("tile/0/{index}.p/{}", size % TILE));
-    let bytes = std::fs::read(full).or_else(|_| std::fs::read(part)).ok()?;
-    bytes.get((seq % TILE) as usize * 32..)?.get(..32)?.try_into().ok()
-}
-
 /// The checkpoint on disk, if there is one.
 pub(crate) fn checkpoint(dir: &Path) -> Result<Option<SignedCheckpoint>, LedgerError> {
     let path = dir.join("checkpoint");

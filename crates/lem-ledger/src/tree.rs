@@ -288,7 +288,9 @@ mod tests {
             let (from, index) = (a % (to + 1), i % to);
             let all = leaves(to);
             let mut tree = Tree::default();
-            all.iter().for_each(|leaf| tree.push(*leaf));
+            for leaf in &all {
+                tree.push(*leaf);
+            }
             let known = Known { nodes: tree.nodes(), leaves: known(&tree, &all) };
             let root = tree.root();
             let path = known.path(index, 0, to).unwrap();

@@ -232,7 +232,9 @@ impl Writer {
         let Ok(more) = hashes(self.shared.db.as_ref(), have, size).await else { return };
         let size = {
             let mut tree = self.shared.tree.write();
-            more.into_iter().for_each(|hash| tree.push(hash));
+            for hash in more {
+                tree.push(hash);
+            }
             tree.size()
         };
         self.unsigned_since.get_or_insert_with(Instant::now);
@@ -474,7 +476,9 @@ async fn insert(tx: &mut dyn Transaction, rows: Vec<&Stored>) -> Result<(), Faul
         let (now, later) = rest.split_at(step);
         rest = later;
         let mut args = Vec::with_capacity(step * sql::WIDTH);
-        now.iter().for_each(|row| row.values(&mut args));
+        for row in now {
+            row.values(&mut args);
+        }
         tx.run(&sql::insert(step), args).await.map_err(at("inserting events"))?;
     }
     Ok(())

@@ -84,6 +84,10 @@ impl Db for PostgresDb {
         }
     }
 
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+
     // Class 08 connection exception, 57P0x shutdown and start-up, 40 rollback, 53300 too many connections.
     fn is_passing(&self, error: &sqlx::Error) -> bool {
         match error {

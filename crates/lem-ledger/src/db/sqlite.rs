@@ -93,6 +93,11 @@ impl Db for SqliteDb {
         tokio::time::sleep(LOOK).await;
     }
 
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
     // https://www.sqlite.org/rescode.html: BUSY 5, LOCKED 6.
     fn is_passing(&self, error: &sqlx::Error) -> bool {
         matches!(code(error), Some(5 | 6)) || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)

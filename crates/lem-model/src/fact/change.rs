@@ -18,7 +18,7 @@ pub struct ChangedFile {
 
 facts! {
     /// A commit reached a watched branch.
-    ChangeMerged = "dev.cdevents.change.merged.0.3.0", content ["description", "repository"],
+    ChangeMerged = "dev.cdevents.change.merged.0.3.0", content ["repository"],
     subject |s| s.sha.to_string(), chain |c| Some(c.sha.to_string()),
     {
         /// First line of the message.
