@@ -1,6 +1,7 @@
 //! Automation of the project itself: `cargo xtask tidy | conformance SUITE DIR | generate`.
 
 mod borders;
+mod conformance;
 mod text;
 
 use anyhow::{Result, bail};
@@ -18,11 +19,19 @@ struct Arguments {
 enum Command {
     /// Crate borders, event ownership, file sizes, words that do not belong here.
     Tidy,
+    /// Runs a suite of a reference implementation's own cases against us.
+    Conformance {
+        /// github-expressions, github-reader or promqltest.
+        suite: String,
+        /// Folder with the cases.
+        dir: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Tidy => tidy(),
+        Command::Conformance { suite, dir } => conformance::run(&suite, &dir),
     }
 }
 
