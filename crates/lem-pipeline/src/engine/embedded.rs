@@ -167,7 +167,8 @@ impl LocalRoom {
     fn drain(&mut self, output: &mut dyn Output) {
         let mut drained = 0;
         while drained < DRAIN_BYTES {
-            match self.tree.output.try_read(&mut self.buffer) {
+            // Not `try_read`: it trusts the last readiness it was told of, and would leave what came after.
+            match nix::unistd::read(&self.tree.output, &mut self.buffer) {
                 Ok(n) if n > 0 => {
                     output.write(&self.buffer[..n]);
                     drained += n;

@@ -37,7 +37,7 @@ pub struct StoredArtifact {
 }
 
 /// Takes facts as they happen.
-pub type FactSink = Arc<dyn Fn(PipelineFact) + Send + Sync>;
+pub(crate) type FactSink = Arc<dyn Fn(PipelineFact) + Send + Sync>;
 
 /// What the jobs of one run share.
 pub struct RunShared {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 /// Bytes of an entry of the index.
 const INDEX_BYTES: u64 = 16;
 /// Records read from one log.
-pub const MAX_RECORDS: usize = 100_000;
+pub(super) const MAX_RECORDS: usize = 100_000;
 
 /// Logs below one directory.
 #[derive(Clone, Debug)]

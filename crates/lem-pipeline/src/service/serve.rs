@@ -146,13 +146,7 @@ impl Serving<'_> {
         };
         let request = self.view.request(&run.run).cloned();
         let inputs = request.map(|r| r.inputs).unwrap_or_default();
-        let asked = Asked {
-            run: run.run.clone(),
-            sha: run.sha.clone(),
-            branch: run.branch.clone(),
-            event: run.event.clone(),
-            inputs,
-        };
+        let asked = Asked { sha: run.sha.clone(), branch: run.branch.clone(), event: run.event.clone(), inputs };
         let event = match self.event(&repository, &asked) {
             Ok(event) => event,
             Err(error) => return self.lose(run, &error.to_string(), Outcome::Error).await,
@@ -311,7 +305,6 @@ impl Serving<'_> {
     async fn requested(&mut self, request: &PipelineRequested) -> Result<(), PipelineError> {
         let Some(repository) = self.service.pipeline.repository.clone() else { return Ok(()) };
         let asked = Asked {
-            run: request.run.clone(),
             sha: request.sha.clone(),
             branch: request.branch.clone(),
             event: request.event.clone(),
@@ -481,7 +474,6 @@ impl Serving<'_> {
 
 /// What a request names.
 struct Asked {
-    run: RunId,
     sha: CommitSha,
     branch: String,
     event: String,

@@ -2,5 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod files;
 mod jobs;
+mod output;
+mod plans;
+mod processes;
+mod serving;
 mod story;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A repository in a directory that goes away.
 pub(crate) struct Story {
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: Arc<tempfile::TempDir>,
 }
 
 pub(crate) const FILE: &str = ".github/workflows/ci.yml";
@@ -28,7 +28,7 @@ pub(crate) fn git(directory: &Path, arguments: &[&str]) -> String {
 impl Story {
     /// A repository with this workflow and these files, committed.
     pub(crate) fn new(workflow: &str, files: &[(&str, &str)]) -> Self {
-        let story = Self { dir: tempfile::tempdir().unwrap() };
+        let story = Self { dir: Arc::new(tempfile::tempdir().unwrap()) };
         std::fs::create_dir_all(story.root()).unwrap();
         git(&story.root(), &["init", "--quiet"]);
         story.write(FILE, workflow);
@@ -78,7 +78,7 @@ impl Story {
         let listener = Arc::new(move |progress: Progress| keep.lock().unwrap().push(progress));
         let result = pipeline.run(&request, Some(listener), CancellationToken::new()).await?;
         let seen = seen.lock().unwrap().clone();
-        Ok(Told { result, pipeline, seen })
+        Ok(Told { result, pipeline, seen, _dir: Arc::clone(&self.dir) })
     }
 }
 
@@ -87,6 +87,7 @@ pub(crate) struct Told {
     pub(crate) result: RunResult,
     pub(crate) pipeline: Pipeline,
     pub(crate) seen: Vec<Progress>,
+    _dir: Arc<tempfile::TempDir>,
 }
 
 impl Told {
@@ -119,4 +120,10 @@ impl Told {
 
 pub(crate) fn dirty() -> RunRequest {
     RunRequest { tree: Tree::Working, ..RunRequest::default() }
+}
+
+/// A workflow on push with one job of these steps.
+pub(crate) fn steps(body: &str) -> String {
+    let indented: String = body.lines().map(|line| format!("    {line}\n")).collect();
+    format!("on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n    steps:\n{indented}")
 }
