@@ -155,6 +155,8 @@ pub const ALL_TYPES: &[&str] = &[
     RolloutFinished::TYPE,
     RoutesApplied::TYPE,
     EvidenceRecorded::TYPE,
+    JudgeStarted::TYPE,
+    AnalysisMeasured::TYPE,
     VerdictReached::TYPE,
     InstanceStarted::TYPE,
     InstanceExited::TYPE,

@@ -63,7 +63,7 @@ impl PipelineConfig {
                 Some("sandbox") => config.executor = ExecutorName::Sandbox,
                 Some("host") => config.executor = ExecutorName::Host,
                 Some(other) => {
-                    reader.error(node, "unknown-executor", format!("executor is sandbox or host, not \"{other}\""))
+                    reader.error(node, "unknown-executor", format!("executor is sandbox or host, not \"{other}\""));
                 }
                 None => {}
             }

@@ -118,7 +118,9 @@ pub fn graph(jobs: &[PlannedJob], format: GraphFormat) -> String {
             for (i, job) in jobs.iter().enumerate() {
                 let _ = writeln!(out, "  n{i} [label=\"{}\"];", quoted(&job.name));
             }
-            edges.iter().for_each(|(a, b)| out.push_str(&format!("  n{a} -> n{b};\n")));
+            for (a, b) in &edges {
+                let _ = writeln!(out, "  n{a} -> n{b};");
+            }
             out.push_str("}\n");
         }
         GraphFormat::Mermaid => {
@@ -126,12 +128,16 @@ pub fn graph(jobs: &[PlannedJob], format: GraphFormat) -> String {
             for (i, job) in jobs.iter().enumerate() {
                 let _ = writeln!(out, "  n{i}[\"{}\"]", job.name.replace('"', "#quot;"));
             }
-            edges.iter().for_each(|(a, b)| out.push_str(&format!("  n{a} --> n{b}\n")));
+            for (a, b) in &edges {
+                let _ = writeln!(out, "  n{a} --> n{b}");
+            }
         }
         GraphFormat::Text => {
             let mut level = vec![0_usize; jobs.len()];
             for _ in 0..jobs.len() {
-                edges.iter().for_each(|(a, b)| level[*b] = level[*b].max(level[*a] + 1).min(jobs.len()));
+                for (a, b) in &edges {
+                    level[*b] = level[*b].max(level[*a] + 1).min(jobs.len());
+                }
             }
             for at in 0..=level.iter().copied().max().unwrap_or(0) {
                 for (i, job) in jobs.iter().enumerate().filter(|(i, _)| level[*i] == at) {

@@ -207,17 +207,12 @@ impl Pipeline {
         {
             event.git_ref = format!("refs/heads/{branch}");
         }
-        self.of_commit(&mut event, repository, sha)?;
+        Self::of_commit(&mut event, repository, sha)?;
         Ok(event)
     }
 
     /// Fills in what follows from the commit.
-    fn of_commit(
-        &self,
-        event: &mut TriggerEvent,
-        repository: &Repository,
-        sha: CommitSha,
-    ) -> Result<(), PipelineError> {
+    fn of_commit(event: &mut TriggerEvent, repository: &Repository, sha: CommitSha) -> Result<(), PipelineError> {
         event.message = repository.message(&sha)?;
         event.before = repository.parent(&sha);
         event.changed = match &event.before {

@@ -8,7 +8,13 @@
 //! script from anywhere else; no answer invents a value that no event or engine gave.
 
 pub mod dto;
+mod error;
 pub mod openapi;
+pub mod port;
+pub mod record;
 pub mod routes;
+pub mod view;
 
+pub use error::{ApiError, ServerError};
 pub use openapi::openapi_json;
+pub use record::Record;

@@ -1,3 +1,7 @@
-//! The `lem` binary: command line, configuration, wiring.
+//! The `lem` binary. See `lib.rs`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lem::main()
+}

@@ -253,6 +253,44 @@ facts! {
         /// Commit.
         sha: CommitSha,
     }
+    /// The judge took its place beside a rollout; with the recorded evidence this is all a verdict replays from.
+    JudgeStarted = "dev.cdeventsx.lem-judge.started.0.1.0", content [],
+    subject |s| s.deployment.to_string(), chain |c| Some(c.sha.to_string()),
+    {
+        /// Rollout.
+        deployment: DeploymentId,
+        /// sequential ...
+        judge: String,
+        /// Its settings, as the judge writes them.
+        settings: serde_json::Value,
+        /// Its signals with weight and dispersion, as the judge writes them.
+        signals: serde_json::Value,
+        /// What it tolerates and how it corrects, as a sentence.
+        sentence: String,
+        /// Commit.
+        sha: CommitSha,
+    }
+    /// A metric of an analysis was measured.
+    AnalysisMeasured = "dev.cdeventsx.lem-analysis.measured.0.1.0", content [],
+    subject |s| s.deployment.to_string(), chain |c| Some(c.sha.to_string()),
+    {
+        /// Rollout.
+        deployment: DeploymentId,
+        /// Which analysis of the rollout: `background` or `step 2`.
+        run: String,
+        /// Metric.
+        metric: String,
+        /// Query as it was asked.
+        query: String,
+        /// Answer, as it was given.
+        value: String,
+        /// successful, failed, inconclusive or error.
+        phase: String,
+        /// Why it is an error.
+        why: Option<String>,
+        /// Commit.
+        sha: CommitSha,
+    }
     /// The judge decided.
     VerdictReached = "dev.cdeventsx.lem-verdict.reached.0.1.0", content [],
     subject |s| s.deployment.to_string(), chain |c| Some(c.sha.to_string()),

@@ -118,7 +118,7 @@ impl GithubPlan {
                         job: leg.key,
                         name: leg.name,
                         needs: needs.clone(),
-                    }))
+                    }));
                 }
                 _ => planned.push(lem_model::fact::PlannedJob {
                     job: job.id.value.clone(),

@@ -193,7 +193,7 @@ impl LocalRoom {
 }
 
 fn far() -> Instant {
-    Instant::now() + Duration::from_secs(86_400 * 30)
+    Instant::now() + Duration::from_hours(24 * 30)
 }
 
 fn exit_of(status: i32) -> StepExit {

@@ -219,7 +219,7 @@ impl Console {
             "add-mask" => match self.masker.add(&command.data) {
                 Ok(()) => {}
                 Err(Unmaskable::Empty) => {
-                    self.annotation(Level::Warning, "add-mask without a value hides nothing", Target::default())
+                    self.annotation(Level::Warning, "add-mask without a value hides nothing", Target::default());
                 }
                 Err(Unmaskable::TooMany) => self.wrong("add-mask: too many secrets".to_owned()),
             },

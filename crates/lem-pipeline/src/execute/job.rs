@@ -30,7 +30,7 @@ pub struct JobLimits {
 impl Default for JobLimits {
     /// Five minutes, as on GitHub.
     fn default() -> Self {
-        Self { cleanup: Duration::from_secs(300) }
+        Self { cleanup: Duration::from_mins(5) }
     }
 }
 
@@ -164,7 +164,7 @@ impl Running<'_> {
             }
         }
         self.note_stop();
-        self.after(script).await;
+        self.after(script);
         self.end(script).await
     }
 
@@ -271,7 +271,9 @@ impl Running<'_> {
             Some(StepExit::Cancelled) => "the step was cancelled".into(),
             _ => {
                 let errors = result.errors.clone();
-                errors.iter().for_each(|why| self.console.say(&format!("##[error]{why}")));
+                for why in errors {
+                    self.console.say(&format!("##[error]{why}"));
+                }
                 return;
             }
         };
@@ -394,7 +396,7 @@ impl Running<'_> {
     }
 
     /// What actions do after the last step, the last one first.
-    async fn after(&mut self, script: &mut dyn JobScript) {
+    fn after(&mut self, script: &mut dyn JobScript) {
         let posts = std::mem::take(&mut self.posts);
         for (index, Post::SaveCache { key, path, always }) in posts.into_iter().rev() {
             if self.status != JobStatus::Success && !always {

@@ -163,7 +163,9 @@ impl ActiveRun<'_> {
         loop {
             if let Some(input) = input.take() {
                 let (changes, effects) = self.state.advance(input, self.plan.rules());
-                changes.into_iter().for_each(|change| self.changed(change));
+                for change in changes {
+                    self.changed(change);
+                }
                 for effect in effects {
                     match effect {
                         Effect::Start(id) => self.start(id),

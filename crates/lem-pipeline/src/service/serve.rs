@@ -111,7 +111,9 @@ impl Serving<'_> {
             let events = log.read(next, &Filter::all(), 5_000).await?;
             let Some(last) = events.last() else { break };
             next = last.seq + 1;
-            events.iter().for_each(|event| self.view.fold(event));
+            for event in &events {
+                self.view.fold(event);
+            }
         }
         let open: Vec<RunView> = self.view.open().cloned().collect();
         for run in open {
@@ -147,7 +149,7 @@ impl Serving<'_> {
         let request = self.view.request(&run.run).cloned();
         let inputs = request.map(|r| r.inputs).unwrap_or_default();
         let asked = Asked { sha: run.sha.clone(), branch: run.branch.clone(), event: run.event.clone(), inputs };
-        let event = match self.event(&repository, &asked) {
+        let event = match Self::event(&repository, &asked) {
             Ok(event) => event,
             Err(error) => return self.lose(run, &error.to_string(), Outcome::Error).await,
         };
@@ -310,7 +312,7 @@ impl Serving<'_> {
             event: request.event.clone(),
             inputs: request.inputs.clone(),
         };
-        let trigger = match self.event(&repository, &asked) {
+        let trigger = match Self::event(&repository, &asked) {
             Ok(mut trigger) => {
                 trigger.actor = request.by.to_string();
                 trigger
@@ -338,7 +340,7 @@ impl Serving<'_> {
         Ok(())
     }
 
-    fn event(&self, repository: &Repository, asked: &Asked) -> Result<TriggerEvent, PipelineError> {
+    fn event(repository: &Repository, asked: &Asked) -> Result<TriggerEvent, PipelineError> {
         let mut event = TriggerEvent {
             name: if asked.event.is_empty() { "workflow_dispatch".into() } else { asked.event.clone() },
             action: None,
@@ -358,7 +360,7 @@ impl Serving<'_> {
             payload: serde_json::Value::Null,
         };
         let sha = repository.resolve(asked.sha.as_str())?;
-        self.service.pipeline.of_commit(&mut event, repository, sha.clone())?;
+        Pipeline::of_commit(&mut event, repository, sha.clone())?;
         event.actor = repository.author(&sha)?;
         Ok(event)
     }

@@ -33,11 +33,11 @@ impl Rules for GithubPlan {
         let max_parallel = value(strategy.and_then(|s| s.max_parallel.as_ref()))?.map(|v| v.to_number());
         let max_parallel = max_parallel.filter(|n| *n >= 1.0).map(|n| n as usize);
         let legs = match strategy.and_then(|s| s.matrix.as_ref()) {
-            None => vec![self.leg(job, None, &context)],
+            None => vec![Self::leg(job, None, &context)],
             Some(matrix) => {
                 let value = matrix.evaluate(&context).map_err(|e| e.to_string())?;
                 let combinations = expand(&value).map_err(|e| format!("{}: {e}", matrix.place))?;
-                combinations.into_iter().map(|c| self.leg(job, Some(c), &context)).collect()
+                combinations.into_iter().map(|c| Self::leg(job, Some(c), &context)).collect()
             }
         };
         Ok(Legs { legs: distinct(legs), fail_fast, max_parallel })
@@ -46,7 +46,7 @@ impl Rules for GithubPlan {
 
 impl GithubPlan {
     /// A leg with its name: the job's, with the matrix values in brackets unless the name uses expressions itself.
-    fn leg(&self, job: &Job, combination: Option<Combination>, context: &Context) -> Leg {
+    fn leg(job: &Job, combination: Option<Combination>, context: &Context) -> Leg {
         let id = &job.id.value;
         let Some(combination) = combination else {
             let name = job.name.as_ref().and_then(|token| token.evaluate_text(context).ok());

@@ -266,7 +266,9 @@ fn run_message<S: AsRef<OsStr>>(directory: &Path, argv: &[S], env: &[(String, St
         if parts.iter().any(|p| p.contains(&0)) {
             return Err(ExecError::BadText { what: what.to_owned() });
         }
-        parts.iter().for_each(|p| message.extend_from_slice(p));
+        for part in parts {
+            message.extend_from_slice(part);
+        }
         message.push(0);
         Ok(())
     };

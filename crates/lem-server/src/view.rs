@@ -1,0 +1,8 @@
+//! Pages from the record: pure functions, told what time it is.
+
+pub mod change;
+pub mod deploy;
+pub mod home;
+pub mod incident;
+pub mod run;
+pub mod search;

@@ -1,0 +1,367 @@
+//! The command line as people type it. One place for names, help texts and defaults; `docs/reference/cli.md` is generated
+//! from it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The whole DevOps loop as one program.
+#[derive(Debug, Parser)]
+#[command(name = "lem", version, about, long_about = None, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// Directory of the repository; the one you are in when not given.
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Form of what is printed on standard output.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// Address of a running `lem up`; found through the repository when not given.
+    #[arg(long, global = true, env = "LEM_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// Token for what writes; found through the repository when not given.
+    #[arg(long, global = true, env = "LEM_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of output. Standard output is data, standard error is talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Ndjson,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Detects what the repository has and writes a small lem.yaml.
+    Init {
+        /// Print it instead of writing it.
+        #[arg(long)]
+        print: bool,
+        /// Replace a lem.yaml that exists.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Runs the loop on every new commit of the watched branch, and serves API and UI.
+    Up(Up),
+    /// Runs the whole loop on the example repository and tells what happens.
+    Demo(Demo),
+    /// Says what is missing or inactive, and why.
+    Doctor,
+    /// Explains the code of a message.
+    Explain {
+        /// Code, such as unknown-key.
+        code: Option<String>,
+    },
+    /// Runs the pipelines that match an event, here and now.
+    Run(Run),
+    /// Looks into pipelines without running them.
+    #[command(subcommand)]
+    Pipeline(Pipeline),
+    /// Deploys a commit whose artifact is stored.
+    Deploy {
+        /// Commit; the head of the watched branch when not given.
+        sha: Option<String>,
+        #[command(flatten)]
+        target: Target,
+        /// Why, when it is against the rules (freeze, window).
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// What is where, and what is on its way.
+    Status {
+        /// One service only.
+        #[arg(long)]
+        service: Option<String>,
+    },
+    /// Lets a rollout go on to its next step, or to its end.
+    Promote {
+        #[command(flatten)]
+        rollout: RolloutRequest,
+        /// All the way.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Turns a rollout back.
+    Abort(RolloutRequest),
+    /// Tries an aborted rollout again from its first step.
+    Retry(RolloutRequest),
+    /// Makes a rollout wait.
+    Pause(RolloutRequest),
+    /// Lets a paused rollout go on.
+    Resume(RolloutRequest),
+    /// Puts an earlier version back.
+    Rollback {
+        #[command(flatten)]
+        target: Target,
+        /// Version to put back; the last verified one when not given.
+        #[arg(long)]
+        to: Option<String>,
+        /// Why.
+        #[arg(long, default_value = "asked for on the command line")]
+        reason: String,
+    },
+    /// Stops promotion; rollback never stops.
+    Freeze {
+        /// `*`, a service, or environment/service.
+        #[arg(default_value = "*")]
+        scope: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// How long, such as 2h; until `lem unfreeze` when not given.
+        #[arg(long = "for", value_name = "DURATION")]
+        duration: Option<String>,
+    },
+    /// Lets promotion go on.
+    Unfreeze {
+        /// As it was frozen.
+        #[arg(default_value = "*")]
+        scope: String,
+        /// Why.
+        #[arg(long, default_value = "asked for on the command line")]
+        reason: String,
+    },
+    /// Release notes of a rollout.
+    Notes {
+        /// Rollout; the latest when not given.
+        deployment: Option<String>,
+    },
+    /// Asks a PromQL question.
+    Query {
+        /// Expression.
+        expr: String,
+        /// As a range: how far back, such as 30m.
+        #[arg(long)]
+        since: Option<String>,
+        /// Distance of points in a range.
+        #[arg(long, default_value = "15s")]
+        step: String,
+    },
+    /// Searches logs, by LogQL or by words.
+    Logs {
+        /// Query.
+        query: Vec<String>,
+        /// Follow.
+        #[arg(short = 'f', long)]
+        tail: bool,
+        /// How far back.
+        #[arg(long, default_value = "1h")]
+        since: String,
+        /// Most lines.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Patterns instead of lines.
+        #[arg(long)]
+        patterns: bool,
+    },
+    /// Alerts and their state.
+    Alerts,
+    /// Incidents, or one of them.
+    Incidents {
+        /// Incident.
+        incident: Option<String>,
+        /// The report instead of the state: Markdown on standard output.
+        #[arg(long)]
+        report: bool,
+        /// Acknowledge it.
+        #[arg(long)]
+        acknowledge: bool,
+        /// Resolve it, and say how.
+        #[arg(long, value_name = "TEXT")]
+        resolve: Option<String>,
+    },
+    /// Ranked causes of an incident, with their factors and what speaks against them.
+    Why {
+        /// Incident; the latest when not given.
+        incident: Option<String>,
+        /// Say that the named cause is right.
+        #[arg(long, conflicts_with = "reject")]
+        confirm: bool,
+        /// Say that it is not.
+        #[arg(long)]
+        reject: bool,
+    },
+    /// DORA's five metrics.
+    Dora {
+        /// Environment.
+        #[arg(long, default_value = "production")]
+        environment: String,
+        /// Days back.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
+    /// The tamper-evident record of everything.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Prints the command line reference in Markdown.
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Address to serve on.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Where state is kept; .lem in the repository when not given.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// End once everything known at start has been dealt with.
+    #[arg(long, hide = true)]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the repository and its state go; a temporary directory when not given.
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+    /// Requests per second of the load.
+    #[arg(long, default_value_t = 200)]
+    pub rate: u32,
+    /// Address of API and UI.
+    #[arg(long, default_value = "127.0.0.1:7733")]
+    pub listen: String,
+    /// End when the story is told, also on a terminal.
+    #[arg(long)]
+    pub exit: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Workflow file; every pipeline whose trigger matches when not given.
+    pub file: Option<PathBuf>,
+    /// Triggering event.
+    #[arg(long, default_value = "push")]
+    pub event: String,
+    /// Only this job and what it needs.
+    #[arg(long)]
+    pub job: Option<String>,
+    /// Validate and print the plan; run nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Input of a manual run.
+    #[arg(long = "input", value_name = "KEY=VALUE")]
+    pub inputs: Vec<String>,
+    /// Secret for this run; the value comes from the environment variable of that name.
+    #[arg(long = "secret", value_name = "NAME")]
+    pub secrets: Vec<String>,
+    /// Jobs at once; the number of processors when not given.
+    #[arg(short, long)]
+    pub jobs: Option<usize>,
+    /// sandbox or host.
+    #[arg(long, default_value = "sandbox")]
+    pub executor: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Pipeline {
+    /// Why a job runs, is skipped or blocked.
+    Explain {
+        /// Job.
+        job: String,
+        /// Workflow file.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// Triggering event.
+        #[arg(long, default_value = "push")]
+        event: String,
+    },
+    /// The jobs and what they need.
+    Graph {
+        /// Workflow file.
+        file: Option<PathBuf>,
+        /// Form.
+        #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+        format: GraphFormat,
+    },
+    /// Evaluates an expression.
+    Eval {
+        /// Language.
+        #[arg(long, default_value = "github")]
+        dialect: String,
+        /// Expression.
+        expr: String,
+        /// File with contexts, JSON or YAML.
+        #[arg(long)]
+        context: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    Text,
+    Dot,
+    Mermaid,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Service; the only one when not given.
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Environment; the only one when not given.
+    #[arg(long)]
+    pub environment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RolloutRequest {
+    /// Rollout; the one in flight when not given.
+    pub deployment: Option<String>,
+    /// Why.
+    #[arg(long, default_value = "asked for on the command line")]
+    pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Events, oldest first.
+    List {
+        /// From this event on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Only of this type, such as pipelinerun.finished.
+        #[arg(long = "type", value_name = "TYPE")]
+        types: Vec<String>,
+        /// Only of this subject.
+        #[arg(long)]
+        subject: Option<String>,
+        /// Only of this commit.
+        #[arg(long)]
+        chain: Option<String>,
+        /// Most events.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// One event.
+    Show {
+        /// Its number.
+        seq: u64,
+        /// With the proof that it is in the ledger.
+        #[arg(long)]
+        proof: bool,
+    },
+    /// Recomputes everything and names the first event that was changed.
+    Verify {
+        /// An exported package instead of the ledger: needs nothing else.
+        #[arg(long, value_name = "FILE")]
+        package: Option<PathBuf>,
+    },
+    /// Signs the ledger as it stands and prints the checkpoint.
+    Checkpoint,
+    /// Writes a package that verifies offline on another machine.
+    Export {
+        /// File.
+        file: PathBuf,
+        /// Only of this commit.
+        #[arg(long)]
+        chain: Option<String>,
+    },
+}

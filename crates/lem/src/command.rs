@@ -1,0 +1,11 @@
+//! What each command does.
+
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod ledger;
+pub(crate) mod logs;
+pub(crate) mod pipeline;
+pub(crate) mod reference;
+pub(crate) mod remote;
+pub(crate) mod run;

@@ -1,0 +1,192 @@
+//! `lem demo`: the whole loop on a copy of the example, told as it happens.
+//!
+//! Nothing here is a shortcut: a git repository is made, commits are put on it, load is sent to the router, and the same
+//! loop that `lem up` runs does the rest. This module only waits, tells and sums up.
+
+mod load;
+mod repository;
+mod summary;
+mod tell;
+
+use crate::cli::{Cli, Demo, Output};
+use crate::exit::{Failure, negative, usage};
+use crate::wiring::{Loop, LoopOptions};
+use anyhow::{Context, Result};
+use lem_feedback::LoopState;
+use lem_feedback::state::{Release, Standing};
+use lem_ledger::View;
+use lem_model::CommitSha;
+use lem_model::fact::RolloutOutcome;
+use repository::DemoRepository;
+use std::io::IsTerminal;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tell::Teller;
+use tokio_util::sync::CancellationToken;
+
+/// Traffic before the first change, so that the judge knows what is normal.
+const BASELINE: Duration = Duration::from_secs(12);
+/// Traffic between two chapters, so that one symptom does not run into the next.
+const BREATHER: Duration = Duration::from_secs(4);
+/// Longest wait for anything; the story breaks off with a message rather than hang.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Runs the demo.
+pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
+    let kept = directory(arguments)?;
+    let stage = Stage::set(&kept, arguments).await.map_err(Failure::from)?;
+    let teller = Teller::start(stage.the_loop.log(), cli.output);
+    let told = tell_story(&stage, &teller, arguments).await;
+    stage.cancel_load.cancel();
+    let summary = summary::sum_up(&stage.the_loop, &stage.counts).await;
+    teller.end();
+    let summary = match (told, summary) {
+        (Ok(()), Ok(summary)) => summary,
+        (Err(error), _) | (Ok(()), Err(error)) => {
+            stage.the_loop.stop().await;
+            return Err(negative(format!("the demo broke off: {error:#}\nits state is in {}", kept.display())));
+        }
+    };
+    match cli.output {
+        Output::Text => print!("{}", summary::text(&summary)),
+        Output::Json => println!("{summary:#}"),
+        Output::Ndjson => println!("{summary}"),
+    }
+    stay(&stage, arguments, &kept).await;
+    stage.the_loop.stop().await;
+    Ok(())
+}
+
+/// On a terminal the UI stays up until interrupted; without one the command ends and says how to open what it left.
+async fn stay(stage: &Stage, arguments: &Demo, kept: &std::path::Path) {
+    if std::io::stdout().is_terminal() && !arguments.exit {
+        eprintln!("\nlook around: {}\nCtrl-C ends it", stage.the_loop.address_with_token());
+        let _interrupted = tokio::signal::ctrl_c().await;
+        return;
+    }
+    eprintln!("\nopen it again with: lem up -C {} --listen {}", kept.join("shop").display(), arguments.listen);
+}
+
+fn directory(arguments: &Demo) -> Result<PathBuf, Failure> {
+    match &arguments.into {
+        Some(into) => {
+            let absolute = std::path::absolute(into).map_err(|e| usage(e.to_string()))?;
+            Ok(absolute)
+        }
+        None => Ok(tempfile::Builder::new()
+            .prefix("lem-demo-")
+            .tempdir()
+            .map_err(|e| usage(format!("cannot make a temporary directory: {e}")))?
+            .keep()),
+    }
+}
+
+/// Everything the story needs.
+struct Stage {
+    repository: DemoRepository,
+    the_loop: Loop,
+    state: View<LoopState>,
+    router: String,
+    counts: Arc<load::Counts>,
+    cancel_load: CancellationToken,
+}
+
+impl Stage {
+    async fn set(kept: &std::path::Path, arguments: &Demo) -> Result<Self> {
+        let (router_port, pager_port) = (free_port()?, free_port()?);
+        let adapt = |name: &str, text: String| match name {
+            "lem.yaml" => text.replace("127.0.0.1:8080", &format!("127.0.0.1:{router_port}")),
+            "observe/alertmanager.yml" => text.replace("127.0.0.1:9099", &format!("127.0.0.1:{pager_port}")),
+            _ => text,
+        };
+        let repository = DemoRepository::create(&kept.join("shop"), adapt)?;
+        tokio::spawn(tell::pager(pager_port));
+        let options = LoopOptions { listen: Some(arguments.listen.clone()), ..LoopOptions::new(&repository.root) };
+        let the_loop = Loop::start(options).await.map_err(|f| anyhow::anyhow!("{f}")).context("the loop does not start")?;
+        Ok(Self {
+            state: the_loop.feedback(),
+            repository,
+            the_loop,
+            router: format!("http://127.0.0.1:{router_port}"),
+            counts: Arc::default(),
+            cancel_load: CancellationToken::new(),
+        })
+    }
+
+    /// Waits until the state shows it.
+    async fn until<T>(&self, what: &str, look: impl Fn(&LoopState) -> Option<T>) -> Result<T> {
+        let wait = async {
+            loop {
+                if let Some(found) = self.state.read(&look) {
+                    return found;
+                }
+                // The state may change between the look and the wait; the tick bounds what that costs.
+                let _either = tokio::time::timeout(Duration::from_millis(200), self.state.changed()).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.with_context(|| format!("{what} did not happen within {} s", PATIENCE.as_secs()))
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.port())
+}
+
+fn release<'a>(state: &'a LoopState, sha: &CommitSha) -> Option<&'a Release> {
+    state.releases.values().filter(|r| r.plan.sha == *sha).max_by_key(|r| r.seq)
+}
+
+fn ended(state: &LoopState, sha: &CommitSha) -> Option<RolloutOutcome> {
+    release(state, sha)?.finished.as_ref().map(|(_, f)| f.outcome)
+}
+
+async fn tell_story(stage: &Stage, teller: &Teller, arguments: &Demo) -> Result<()> {
+    teller.chapter("1  the shop goes out for the first time");
+    let first = stage.until("the first release", |s| s.releases.values().find_map(|r| r.promoted_at)).await;
+    first.map(drop)?;
+    tokio::spawn(load::generate(stage.router.clone(), arguments.rate, stage.counts.clone(), stage.cancel_load.clone()));
+    teller.say(&format!("{} requests a second arrive at {}", arguments.rate, stage.router));
+    tokio::time::sleep(BASELINE).await;
+
+    teller.chapter("2  a change that passes its tests and fails under load");
+    let second = CommitSha::from(stage.repository.change("2-one-connection")?);
+    expect(stage, &second, RolloutOutcome::RolledBack).await?;
+    stage.until("an attribution of the failed canary", |s| blamed(s, &second)).await?;
+    tokio::time::sleep(BREATHER).await;
+
+    teller.chapter("3  a change that only fails with all the traffic");
+    let third = CommitSha::from(stage.repository.change("3-limit-lookups")?);
+    expect(stage, &third, RolloutOutcome::Promoted).await?;
+    stage.until("the automatic rollback", |s| release(s, &third)?.removed.as_ref().map(drop)).await?;
+    stage.until("the confirmation of the cause", |s| settled(s, &third)).await?;
+    stage.until("the end of the incident", |s| {
+        let open = s.incidents.values().any(|i| i.resolved.is_none());
+        (!open).then_some(())
+    })
+    .await?;
+
+    teller.chapter("4  the fix");
+    let fourth = CommitSha::from(stage.repository.change("4-fix-limit")?);
+    expect(stage, &fourth, RolloutOutcome::Promoted).await?;
+    stage.until("the reports", |s| s.incidents.values().all(|i| i.attribution.is_some()).then_some(())).await
+}
+
+async fn expect(stage: &Stage, sha: &CommitSha, wanted: RolloutOutcome) -> Result<()> {
+    let outcome = stage.until(&format!("the end of the rollout of {}", sha.short()), |s| ended(s, sha)).await?;
+    anyhow::ensure!(outcome == wanted, "the rollout of {} ended {outcome:?}, not {wanted:?}", sha.short());
+    Ok(())
+}
+
+/// An incident whose first cause is this commit.
+fn blamed(state: &LoopState, sha: &CommitSha) -> Option<()> {
+    let attributions = state.incidents.values().filter_map(|i| i.attribution.as_ref());
+    attributions.filter_map(|a| a.proposed.causes.first()).any(|c| c.sha.as_ref() == Some(sha)).then_some(())
+}
+
+fn settled(state: &LoopState, sha: &CommitSha) -> Option<()> {
+    let attributions = state.incidents.values().filter_map(|i| i.attribution.as_ref());
+    let mut confirmed = attributions.filter(|a| a.standing == Standing::Confirmed).filter_map(|a| a.proposed.causes.first());
+    confirmed.any(|c| c.sha.as_ref() == Some(sha)).then_some(())
+}

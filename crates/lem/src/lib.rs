@@ -1,0 +1,85 @@
+//! The `lem` binary: command line, configuration, wiring. The only crate that names everyone.
+//!
+//! In: what people type, `lem.yaml`, the environment. Out: text, JSON or exit codes; a running loop under `lem up`.
+//! No stage logic lives here: a command either asks a running server, or calls one stage.
+
+pub mod cli;
+mod client;
+mod command;
+mod demo;
+mod exit;
+mod print;
+mod settings;
+mod up;
+mod watch;
+mod wiring;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::Failure;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Parses the command line, runs the command, reports how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not failures; anything else is usage: clap prints both where they belong.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _printed = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let directory = cli.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+    exit::report(run(cli, &directory), &directory)
+}
+
+fn run(cli: Cli, directory: &Path) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Init { print, force } => command::init::init(directory, *print, *force),
+        Command::Explain { code } => command::explain::explain(code.as_deref()),
+        Command::Reference => command::reference::print(),
+        Command::Pipeline(pipeline) => command::pipeline::pipeline(&cli, pipeline, directory),
+        _ => runtime()?.block_on(asynchronous(&cli, directory)),
+    }
+}
+
+async fn asynchronous(cli: &Cli, directory: &Path) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Up(arguments) => up::up(directory, arguments).await,
+        Command::Demo(arguments) => demo::demo(cli, arguments).await,
+        Command::Run(arguments) => command::run::run(cli, arguments, directory).await,
+        Command::Doctor => command::doctor::doctor(cli, directory).await,
+        Command::Ledger(arguments) => command::ledger::ledger(cli, arguments, directory).await,
+        _ => command::remote::remote(cli, directory).await,
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    logging();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| exit::usage(format!("cannot start: {e}")))
+}
+
+/// Talk goes to standard error; `LEM_LOG` chooses how much.
+fn logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LEM_LOG").unwrap_or_else(|_| "warn".into());
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
+    // A second call in one process (tests) keeps the first subscriber.
+    let _first = format.with_target(false).try_init();
+}
+
+/// Where the state of a repository is kept.
+pub(crate) fn data_directory(root: &Path) -> PathBuf {
+    root.join(".lem")
+}
+
+/// Top of the repository a directory is in; the directory itself when it is in none.
+pub(crate) fn root_of(directory: &Path) -> PathBuf {
+    let found = lem_source::git::Repository::discover(directory).map(|r| r.root().to_owned());
+    found.unwrap_or_else(|_| directory.to_owned())
+}

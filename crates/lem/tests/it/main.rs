@@ -1,0 +1,8 @@
+//! The program as people use it: every test runs the real binary.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cli;
+mod demo;
+mod generated;
+mod repository;
+mod up;

@@ -1,0 +1,1 @@
+export default function Page(_: {stage?: string}) { return <p>dashboards</p>; }
