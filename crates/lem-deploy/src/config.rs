@@ -146,15 +146,10 @@ fn same_listen(reader: &Reader, node: &Node, config: &Config) {
     }
 }
 
-fn service(
-    reader: &Reader,
-    root: &Path,
-    name: &str,
-    node: &Node,
-    further: &mut Vec<Diagnostic>,
-) -> Option<Service> {
+fn service(reader: &Reader, root: &Path, name: &str, node: &Node, further: &mut Vec<Diagnostic>) -> Option<Service> {
     let mut fields = reader.fields(node, "the service")?;
-    let artifact = fields.take("artifact").and_then(|n| reader.string(n, "artifact")).unwrap_or_else(|| name.to_owned());
+    let artifact =
+        fields.take("artifact").and_then(|n| reader.string(n, "artifact")).unwrap_or_else(|| name.to_owned());
     let templates = fields.take("analysis").and_then(|n| reader.strings(n, "analysis")).unwrap_or_default();
     let strategy = fields.require("strategy").and_then(|n| strategy(reader, root, n, &templates, further));
     let environments = environments(reader, &mut fields);
@@ -261,7 +256,11 @@ fn from_stage(reader: &Reader, node: &Node, earlier: &[Environment]) -> Option<F
     let stage_node = fields.require("stage");
     let soak_ms = fields.take("soak").and_then(|n| reader.duration_ms(n, "soak")).unwrap_or(0);
     if let Some(n) = fields.take("verified").filter(|n| reader.boolean(n, "verified") == Some(false)) {
-        reader.error(n, "unsupported-value", "verified: false is not supported: a version is verified where it was promoted");
+        reader.error(
+            n,
+            "unsupported-value",
+            "verified: false is not supported: a version is verified where it was promoted",
+        );
     }
     fields.finish();
     let stage = reader.string(stage_node?, "stage")?;

@@ -49,7 +49,9 @@ pub fn counts(signals: &[Signal], canary: Tally, stable: Tally, lines: &Result<L
         let raw = Counts { canary: canary.requests, canary_bad, stable: stable.requests, stable_bad };
         let (fixed, clipped) = raw.clipped();
         let note = (clipped == Clipped::Yes).then(|| {
-            format!("more bad events than requests were counted ({canary_bad} and {stable_bad}); clipped to the requests")
+            format!(
+                "more bad events than requests were counted ({canary_bad} and {stable_bad}); clipped to the requests"
+            )
         });
         ArmCounts {
             signal: signal.to_owned(),
@@ -79,12 +81,7 @@ pub fn counts(signals: &[Signal], canary: Tally, stable: Tally, lines: &Result<L
 pub fn interval(judge: &Judge, counts: &[ArmCounts]) -> Vec<Option<Counts>> {
     let of = |signal: &Signal| {
         let arm = counts.iter().find(|c| c.signal == signal.name)?;
-        Some(Counts {
-            canary: arm.canary,
-            canary_bad: arm.canary_bad,
-            stable: arm.stable,
-            stable_bad: arm.stable_bad,
-        })
+        Some(Counts { canary: arm.canary, canary_bad: arm.canary_bad, stable: arm.stable, stable_bad: arm.stable_bad })
     };
     judge.signals().iter().map(of).collect()
 }
@@ -134,7 +131,9 @@ pub fn settings_sentence(settings: &Settings, signals: &[Signal], history: &Hist
                 _ => &history.logs,
             };
             match dispersion::estimate(past) {
-                Some(phi) => format!("{} divided by {phi} for bursts, from {} intervals of the past", s.name, past.len()),
+                Some(phi) => {
+                    format!("{} divided by {phi} for bursts, from {} intervals of the past", s.name, past.len())
+                }
                 None => format!("{} divided by {}, as the past says too little about bursts", s.name, s.phi),
             }
         })
@@ -150,7 +149,9 @@ pub fn settings_sentence(settings: &Settings, signals: &[Signal], history: &Hist
 /// What one signal counted, as a sentence.
 pub fn share_sentence(share: &Share) -> String {
     let c = share.counts;
-    let percent = |bad: u64, of: u64| if of == 0 { "no requests".to_owned() } else { format!("{:.2} %", 100.0 * bad as f64 / of as f64) };
+    let percent = |bad: u64, of: u64| {
+        if of == 0 { "no requests".to_owned() } else { format!("{:.2} %", 100.0 * bad as f64 / of as f64) }
+    };
     format!(
         "{}: new version {} bad of {} ({}), stable version {} bad of {} ({})",
         share.signal,

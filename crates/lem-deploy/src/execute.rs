@@ -1,7 +1,7 @@
 //! Does what the plan says. One engine owns all places of one ledger; between two looks it holds nothing that matters.
 
-mod counting;
 mod answers;
+mod counting;
 
 use crate::DeployError;
 use crate::config::{Config, Environment, JudgeKind, Service};

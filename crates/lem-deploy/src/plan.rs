@@ -13,10 +13,10 @@ mod rollout;
 pub use desired::{Desired, PREVIEW_HEADER, Rule, Wanted, desired};
 
 use crate::config::{Environment, Service};
-use crate::evidence::History;
 use crate::events::{
     ArmCounts, ArtifactQuarantined, DeployRequested, FreezeEnded, FreezeStarted, POLICY, QuarantineRequested, Said,
 };
+use crate::evidence::History;
 use crate::promotion;
 use crate::state::{Lane, Placed, State};
 use jiff::Timestamp;

@@ -14,7 +14,9 @@ pub fn closed(state: &State, service: &Service, scope: &Scope, now: Timestamp) -
     let both = format!("{}/{}", scope.environment, scope.service);
     let running = state.freezes.iter().filter(|(_, freeze)| freeze.until.is_none_or(|until| now < until));
     let mut holding = running.filter(|(name, _)| {
-        matches!(name.as_str(), "*") || **name == both || name.as_str() == scope.service.as_str()
+        matches!(name.as_str(), "*")
+            || **name == both
+            || name.as_str() == scope.service.as_str()
             || name.as_str() == scope.environment.as_str()
     });
     if let Some((name, freeze)) = holding.next() {
@@ -26,7 +28,13 @@ pub fn closed(state: &State, service: &Service, scope: &Scope, now: Timestamp) -
 
 /// The artifact that is due in an environment: the newest of a successful run on the watched branch for the first
 /// environment, the newest verified one of the stages before it for the others.
-pub fn due(state: &State, service: &Service, environment: &Environment, branch: Option<&str>, now: Timestamp) -> Option<Artifact> {
+pub fn due(
+    state: &State,
+    service: &Service,
+    environment: &Environment,
+    branch: Option<&str>,
+    now: Timestamp,
+) -> Option<Artifact> {
     if environment.from.is_empty() {
         let first = service.environments.first().is_some_and(|e| e.name == environment.name);
         return first.then(|| newest(state, service, branch)).flatten();

@@ -12,8 +12,7 @@ use std::fmt::Write as _;
 pub const COMMITS_MAX: usize = 200;
 
 /// Sections in their order: commit type, heading.
-const SECTIONS: [(&str, &str); 4] =
-    [("feat", "New"), ("fix", "Fixed"), ("perf", "Faster"), ("revert", "Taken back")];
+const SECTIONS: [(&str, &str); 4] = [("feat", "New"), ("fix", "Fixed"), ("perf", "Faster"), ("revert", "Taken back")];
 
 /// Commits of a release that are not in the one before, newest first.
 pub fn commits<'a>(state: &'a State, sha: &CommitSha, previous: Option<&CommitSha>) -> Vec<(CommitSha, &'a Commit)> {
@@ -106,11 +105,8 @@ pub fn record(ended: &Ended) -> String {
     let _ = writeln!(text, "- commit: {}", planned.sha);
     let _ = writeln!(text, "- artifact: {}", planned.digest);
     let _ = writeln!(text, "- asked for by: {}", planned.by);
-    let _ = writeln!(
-        text,
-        "- exposure: {} requests, {} of them failed",
-        finished.exposed_requests, finished.exposed_bad
-    );
+    let _ =
+        writeln!(text, "- exposure: {} requests, {} of them failed", finished.exposed_requests, finished.exposed_bad);
     if let Some(verdict) = &ended.verdict {
         evidence(&mut text, verdict);
     }

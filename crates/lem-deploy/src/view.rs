@@ -4,9 +4,9 @@ use crate::events::{SignalShare, VerdictReached, VersionWeight};
 use crate::state::{Ended, EvidencePoint, Freeze, Placed, Rollout, State};
 use jiff::Timestamp;
 use lem_engine_judge::sequential::Combined;
-use lem_model::port::Scope;
-use lem_model::{DeploymentId, Digest, Event, EnvironmentName, ServiceName, Version};
 use lem_model::fact::{ReleasePlanned, RolloutFinished};
+use lem_model::port::Scope;
+use lem_model::{DeploymentId, Digest, EnvironmentName, Event, ServiceName, Version};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

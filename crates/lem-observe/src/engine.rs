@@ -70,9 +70,16 @@ pub trait MetricStore: Send + Sync {
     /// Stores samples, each judged on its own.
     async fn append(&self, batch: Vec<Sample>) -> Result<Appended, StoreFailure>;
     /// Samples from `start_ms` to `end_ms`, both included, of the series that pass.
-    async fn select(&self, matchers: Vec<Matcher>, start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, StoreFailure>;
+    async fn select(&self, matchers: Vec<Matcher>, start_ms: i64, end_ms: i64)
+    -> Result<Vec<SeriesData>, StoreFailure>;
     /// Series, names and values of the series that pass; no matcher is all of them.
-    async fn catalog(&self, ask: Ask, matchers: Vec<Matcher>, start_ms: i64, end_ms: i64) -> Result<Catalog, StoreFailure>;
+    async fn catalog(
+        &self,
+        ask: Ask,
+        matchers: Vec<Matcher>,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Catalog, StoreFailure>;
     /// How it is.
     fn status(&self) -> StoreStatus;
 }

@@ -8,8 +8,8 @@ pub use lem_model::fact::{
 
 // heard, from their owners
 pub use lem_model::fact::{
-    ActionTaken, AttributionProposed, InstanceExited, InstanceStarted, ReportPublished, RolloutAborted, RolloutFinished,
-    RolloutStarted, ServiceDeployed, ServiceRolledBack, ServiceUpgraded, VerdictReached,
+    ActionTaken, AttributionProposed, InstanceExited, InstanceStarted, ReportPublished, RolloutAborted,
+    RolloutFinished, RolloutStarted, ServiceDeployed, ServiceRolledBack, ServiceUpgraded, VerdictReached,
 };
 
 // requests heard

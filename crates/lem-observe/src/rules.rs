@@ -178,7 +178,14 @@ impl GroupState {
                 alert.restored_until_ms = Some(until);
                 (labels.stable_hash(), alert)
             });
-            RuleState { rule: rule.clone(), alerts: alerts.collect(), wrote: BTreeSet::new(), error: None, took_s: 0.0, at_ms: 0 }
+            RuleState {
+                rule: rule.clone(),
+                alerts: alerts.collect(),
+                wrote: BTreeSet::new(),
+                error: None,
+                took_s: 0.0,
+                at_ms: 0,
+            }
         });
         let rules = rules.collect();
         Self { group, interval_ms, rules, restored: false, evaluated_at_ms: 0, took_s: 0.0, missed: 0 }
@@ -317,10 +324,8 @@ impl GroupState {
             if *hold_ms < GRACE_MS || state.alerts.is_empty() {
                 continue;
             }
-            let matchers = vec![
-                Matcher::equal("__name__", "ALERTS_FOR_STATE"),
-                Matcher::equal("alertname", &state.rule.name),
-            ];
+            let matchers =
+                vec![Matcher::equal("__name__", "ALERTS_FOR_STATE"), Matcher::equal("alertname", &state.rule.name)];
             let series = match with.store.select(matchers, at_ms - OUTAGE_TOLERANCE_MS, at_ms).await {
                 Ok(series) => series,
                 Err(error) => {
@@ -395,7 +400,11 @@ fn alert_samples(alerts: &Alerts, at_ms: i64) -> Vec<Sample> {
         .flat_map(|alert| {
             let state = if alert.state == State::Firing { "firing" } else { "pending" };
             [
-                Sample { labels: alert.labels.with("__name__", "ALERTS").with("alertstate", state), t_ms: at_ms, value: 1.0 },
+                Sample {
+                    labels: alert.labels.with("__name__", "ALERTS").with("alertstate", state),
+                    t_ms: at_ms,
+                    value: 1.0,
+                },
                 Sample {
                     labels: alert.labels.with("__name__", "ALERTS_FOR_STATE"),
                     t_ms: at_ms,

@@ -276,7 +276,8 @@ impl Scraper {
     async fn ask(&self, url: &str, fallback: bool, target: &Target) -> Result<Parsed, String> {
         let said = |error: reqwest::Error| chain(&error.without_url());
         let seconds = (target.timeout_ms as f64 / 1000.0).to_string();
-        let request = self.client.get(url).header("Accept", ACCEPT).header("X-Prometheus-Scrape-Timeout-Seconds", seconds);
+        let request =
+            self.client.get(url).header("Accept", ACCEPT).header("X-Prometheus-Scrape-Timeout-Seconds", seconds);
         let mut response = request.send().await.map_err(said)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(format!("server returned HTTP status {}", response.status()));
@@ -295,8 +296,13 @@ impl Scraper {
     }
 }
 
-const REPORTS: [&str; 5] =
-    ["up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added"];
+const REPORTS: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
 
 /// A target before its first scrape.
 pub fn health(target: &Target) -> TargetHealth {

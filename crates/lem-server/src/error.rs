@@ -134,7 +134,10 @@ const LEDGER_RETRY_S: u64 = 5;
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match &error {
-            LedgerError::Full { .. } | LedgerError::Gone { .. } | LedgerError::Closed | LedgerError::ReadOnly { .. } => {
+            LedgerError::Full { .. }
+            | LedgerError::Gone { .. }
+            | LedgerError::Closed
+            | LedgerError::ReadOnly { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable", error.to_string())
                     .retry_after_s(LEDGER_RETRY_S)
             }

@@ -38,13 +38,8 @@ pub trait Metrics: Send + Sync {
     /// Series that pass all matchers, with samples in the range.
     async fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, PartError>;
     /// Names or values among the series that pass all matchers; no matcher is all of them.
-    async fn list(
-        &self,
-        ask: &Ask,
-        matchers: &[Matcher],
-        start_ms: i64,
-        end_ms: i64,
-    ) -> Result<Vec<String>, PartError>;
+    async fn list(&self, ask: &Ask, matchers: &[Matcher], start_ms: i64, end_ms: i64)
+    -> Result<Vec<String>, PartError>;
 }
 
 /// What is scraped and what is judged, in the shapes of the Prometheus HTTP API.

@@ -93,7 +93,13 @@ impl Api {
         Ok(response.json().await.unwrap_or(Value::Null))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>, accept: &str) -> Result<reqwest::Response, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        accept: &str,
+    ) -> Result<reqwest::Response, Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).header("accept", accept);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -102,7 +108,8 @@ impl Api {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|e| {
-            let why = if e.is_connect() { "nothing answers there; is lem up running?".to_owned() } else { e.to_string() };
+            let why =
+                if e.is_connect() { "nothing answers there; is lem up running?".to_owned() } else { e.to_string() };
             unreachable(format!("{}: {why}", self.base))
         })?;
         if response.status().is_success() {

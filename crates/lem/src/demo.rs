@@ -104,7 +104,8 @@ impl Stage {
         let repository = DemoRepository::create(&kept.join("shop"), adapt)?;
         tokio::spawn(tell::pager(pager_port));
         let options = LoopOptions { listen: Some(arguments.listen.clone()), ..LoopOptions::new(&repository.root) };
-        let the_loop = Loop::start(options).await.map_err(|f| anyhow::anyhow!("{f}")).context("the loop does not start")?;
+        let the_loop =
+            Loop::start(options).await.map_err(|f| anyhow::anyhow!("{f}")).context("the loop does not start")?;
         Ok(Self {
             state: the_loop.feedback(),
             repository,
@@ -126,7 +127,9 @@ impl Stage {
                 let _either = tokio::time::timeout(Duration::from_millis(200), self.state.changed()).await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.with_context(|| format!("{what} did not happen within {} s", PATIENCE.as_secs()))
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .with_context(|| format!("{what} did not happen within {} s", PATIENCE.as_secs()))
     }
 }
 
@@ -161,11 +164,12 @@ async fn tell_story(stage: &Stage, teller: &Teller, arguments: &Demo) -> Result<
     expect(stage, &third, RolloutOutcome::Promoted).await?;
     stage.until("the automatic rollback", |s| release(s, &third)?.removed.as_ref().map(drop)).await?;
     stage.until("the confirmation of the cause", |s| settled(s, &third)).await?;
-    stage.until("the end of the incident", |s| {
-        let open = s.incidents.values().any(|i| i.resolved.is_none());
-        (!open).then_some(())
-    })
-    .await?;
+    stage
+        .until("the end of the incident", |s| {
+            let open = s.incidents.values().any(|i| i.resolved.is_none());
+            (!open).then_some(())
+        })
+        .await?;
 
     teller.chapter("4  the fix");
     let fourth = CommitSha::from(stage.repository.change("4-fix-limit")?);
@@ -187,6 +191,7 @@ fn blamed(state: &LoopState, sha: &CommitSha) -> Option<()> {
 
 fn settled(state: &LoopState, sha: &CommitSha) -> Option<()> {
     let attributions = state.incidents.values().filter_map(|i| i.attribution.as_ref());
-    let mut confirmed = attributions.filter(|a| a.standing == Standing::Confirmed).filter_map(|a| a.proposed.causes.first());
+    let mut confirmed =
+        attributions.filter(|a| a.standing == Standing::Confirmed).filter_map(|a| a.proposed.causes.first());
     confirmed.any(|c| c.sha.as_ref() == Some(sha)).then_some(())
 }

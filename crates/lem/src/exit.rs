@@ -63,7 +63,9 @@ impl From<lem_source::ProjectError> for Failure {
     fn from(error: lem_source::ProjectError) -> Self {
         match error {
             lem_source::ProjectError::Invalid(diagnostics) => invalid(diagnostics),
-            lem_source::ProjectError::Read { path, source } => usage(format!("cannot read {}: {source}", path.display())),
+            lem_source::ProjectError::Read { path, source } => {
+                usage(format!("cannot read {}: {source}", path.display()))
+            }
         }
     }
 }

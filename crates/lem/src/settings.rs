@@ -47,7 +47,9 @@ impl Settings {
     }
 
     fn own_sections(&mut self, reader: &Reader) {
-        if let Some(mut fields) = self.project.section("server").cloned().as_ref().and_then(|n| reader.fields(n, "server")) {
+        if let Some(mut fields) =
+            self.project.section("server").cloned().as_ref().and_then(|n| reader.fields(n, "server"))
+        {
             if let Some(listen) = fields.take("listen").and_then(|n| reader.string(n, "listen")) {
                 self.listen = listen;
             }
@@ -60,7 +62,9 @@ impl Settings {
             }
             fields.finish();
         }
-        if let Some(mut fields) = self.project.section("ledger").cloned().as_ref().and_then(|n| reader.fields(n, "ledger")) {
+        if let Some(mut fields) =
+            self.project.section("ledger").cloned().as_ref().and_then(|n| reader.fields(n, "ledger"))
+        {
             self.database = fields.take("database").and_then(|n| reader.string(n, "database"));
             self.origin = fields.take("origin").and_then(|n| reader.string(n, "origin"));
             fields.finish();

@@ -70,8 +70,7 @@ impl Router for EmbeddedRouter {
         plan.rules = table.rules.iter().map(rule).collect();
         let generation =
             self.listener(scope)?.apply(scope.service.as_str(), plan).map_err(|error| table_error(scope, error))?;
-        let routed =
-            Routed { versions: table.versions.clone(), rules: table.rules.clone(), generation: generation.0 };
+        let routed = Routed { versions: table.versions.clone(), rules: table.rules.clone(), generation: generation.0 };
         self.served.lock().insert(scope.clone(), routed.clone());
         Ok(routed)
     }

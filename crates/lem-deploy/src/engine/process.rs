@@ -238,8 +238,8 @@ impl Target for ProcessTarget {
 
     async fn forget(&self, keep: &[Digest]) -> Result<(), DeployError> {
         let dir = self.shared.root.join("versions");
-        let list = std::fs::read_dir(&dir)
-            .map_err(|source| DeployError::File { doing: "list", path: dir.clone(), source })?;
+        let list =
+            std::fs::read_dir(&dir).map_err(|source| DeployError::File { doing: "list", path: dir.clone(), source })?;
         for entry in list.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !keep.iter().any(|digest| digest.hex() == name) && !name.ends_with(".partial") {

@@ -25,9 +25,23 @@ const VALUE_MAX: usize = 500;
 /// An answer.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Metric { scope: Scope, deployment: DeploymentId, run: String, metric: String, query: String, result: Result<Measured, String> },
-    History { scope: Scope, history: History },
-    Gate { scope: Scope, digest: Digest, answer: Result<GateAnswer, String> },
+    Metric {
+        scope: Scope,
+        deployment: DeploymentId,
+        run: String,
+        metric: String,
+        query: String,
+        result: Result<Measured, String>,
+    },
+    History {
+        scope: Scope,
+        history: History,
+    },
+    Gate {
+        scope: Scope,
+        digest: Digest,
+        answer: Result<GateAnswer, String>,
+    },
 }
 
 /// Key of a question about a metric.
@@ -211,9 +225,9 @@ fn flat(value: MetricValue) -> Measured {
     match value {
         MetricValue::Scalar(number) => Measured::Number(number),
         MetricValue::Vector(samples) => Measured::Numbers(samples.into_iter().map(|(_, number)| number).collect()),
-        MetricValue::Matrix(series) => {
-            Measured::Numbers(series.into_iter().flat_map(|s| s.points).map(|(_, number): (Timestamp, f64)| number).collect())
-        }
+        MetricValue::Matrix(series) => Measured::Numbers(
+            series.into_iter().flat_map(|s| s.points).map(|(_, number): (Timestamp, f64)| number).collect(),
+        ),
     }
 }
 

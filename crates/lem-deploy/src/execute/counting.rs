@@ -147,8 +147,7 @@ impl Counting {
 
 /// The past as the dispersion estimate takes it.
 pub(crate) fn history(past: &[PastInterval], logs: Vec<Past>) -> History {
-    let part = |bad: fn(&Tally) -> u64| {
-        past.iter().map(|p| Past { requests: p.tally.requests, bad: bad(&p.tally) }).collect()
-    };
+    let part =
+        |bad: fn(&Tally) -> u64| past.iter().map(|p| Past { requests: p.tally.requests, bad: bad(&p.tally) }).collect();
     History { errors: part(|t| t.bad), latency: part(|t| t.slow), logs }
 }

@@ -100,7 +100,11 @@ fn turning_back(scene: &Scene<'_>, rollout: &Rollout) -> Desired {
 fn under_way(scene: &Scene<'_>, rollout: &Rollout) -> Desired {
     let new = rollout.placed();
     let Some(stable) = scene.stable() else {
-        let weights = if scene.ready(&new.version) >= scene.replicas() { vec![(new.version.clone(), WEIGHT_TOTAL)] } else { vec![] };
+        let weights = if scene.ready(&new.version) >= scene.replicas() {
+            vec![(new.version.clone(), WEIGHT_TOTAL)]
+        } else {
+            vec![]
+        };
         return Desired { instances: vec![whole(scene, &new)], weights, rules: vec![] };
     };
     match scene.service.strategy.method {
@@ -125,7 +129,11 @@ fn rolling(scene: &Scene<'_>, stable: &Placed, new: Placed) -> Desired {
     let strategy = &scene.service.strategy;
     let replicas = scene.replicas();
     let surge = strategy.max_surge.up(replicas);
-    let unavailable = if surge == 0 { strategy.max_unavailable.down(replicas).max(1) } else { strategy.max_unavailable.down(replicas) };
+    let unavailable = if surge == 0 {
+        strategy.max_unavailable.down(replicas).max(1)
+    } else {
+        strategy.max_unavailable.down(replicas)
+    };
     let (old_runs, old_ready) = (scene.running(&stable.version), scene.ready(&stable.version));
     let (new_runs, new_ready) = (scene.running(&new.version), scene.ready(&new.version));
     let room = (replicas + surge).saturating_sub(old_runs + new_runs);
@@ -138,13 +146,12 @@ fn rolling(scene: &Scene<'_>, stable: &Placed, new: Placed) -> Desired {
     let mut weights = vec![(stable.version.clone(), WEIGHT_TOTAL - new_weight), (new.version.clone(), new_weight)];
     if old_wanted == 0 && new_ready < replicas {
         // The last ones serve until the new version is whole.
-        weights = vec![(stable.version.clone(), u32::from(old_ready > 0) * WEIGHT_TOTAL), (new.version.clone(), new_weight)];
+        weights =
+            vec![(stable.version.clone(), u32::from(old_ready > 0) * WEIGHT_TOTAL), (new.version.clone(), new_weight)];
     }
     weights.retain(|(_, weight)| *weight > 0);
-    let instances = vec![
-        Wanted { placed: stable.clone(), replicas: old_wanted },
-        Wanted { placed: new, replicas: new_wanted },
-    ];
+    let instances =
+        vec![Wanted { placed: stable.clone(), replicas: old_wanted }, Wanted { placed: new, replicas: new_wanted }];
     Desired { instances, weights, rules: vec![] }
 }
 
@@ -251,7 +258,9 @@ pub(super) fn table(scene: &Scene<'_>, desired: &Desired) -> Option<(Vec<(Versio
     }
     // A version that cannot serve leaves its part to the others: percent stay percent.
     let sum: u32 = versions.iter().map(|(.., w)| w).sum();
-    if sum < WEIGHT_TOTAL && let Some(first) = versions.iter_mut().find(|(.., w)| *w > 0) {
+    if sum < WEIGHT_TOTAL
+        && let Some(first) = versions.iter_mut().find(|(.., w)| *w > 0)
+    {
         first.2 += WEIGHT_TOTAL - sum;
     }
     let rules = desired.rules.iter().filter(|r| versions.iter().any(|(v, ..)| *v == r.version)).cloned().collect();

@@ -2,12 +2,12 @@
 
 use super::Scene;
 use super::rollout::promoted_within;
+use crate::config::JudgeKind;
+use crate::events::Ref;
 use crate::events::{
     DeployRefused, ENGINE, FreezeOverridden, MigrationClass, ReleasePlanned, RollbackRefused, RolloutAborted,
     RolloutHeld, RolloutSuperseded, Said, ServiceRolledBack,
 };
-use crate::events::Ref;
-use crate::config::JudgeKind;
 use crate::model::{Method, Step, WEIGHT_TOTAL};
 use crate::state::{Pending, Placed};
 use lem_model::fact::RollbackRequested;
@@ -217,7 +217,10 @@ pub(super) fn target<'a>(scene: &Scene<'a>, request: &RollbackRequested) -> Resu
     }
     if !promoted_within(stable, scene.service.rollback_window, scene.now) {
         let window = crate::model::human_ms(scene.service.rollback_window.as_millis() as u64);
-        return Err(format!("version {} took over more than {window} ago; deploy {} instead", stable.version, to.version));
+        return Err(format!(
+            "version {} took over more than {window} ago; deploy {} instead",
+            stable.version, to.version
+        ));
     }
     if newer.count() > scene.service.keep {
         return Err(format!("version {} is older than the {} versions that are kept", to.version, scene.service.keep));

@@ -159,9 +159,7 @@ fn asked(scene: &Scene<'_>, rollout: &Rollout) -> Option<Said> {
     // A person who promotes with a reason goes on in spite of a freeze.
     let promote = rollout.promote.as_ref()?;
     let against = !rollout.overridden && scene.closed().is_some() && !promote.reason.is_empty();
-    against.then(|| {
-        FreezeOverridden { deployment, reason: promote.reason.clone(), by: promote.by.clone() }.into()
-    })
+    against.then(|| FreezeOverridden { deployment, reason: promote.reason.clone(), by: promote.by.clone() }.into())
 }
 
 /// Why the rollout may not move at all: a freeze or a window.

@@ -1,7 +1,8 @@
 //! The fold: one function per subject, no decisions. What does not read or does not fit is left alone.
 
 use super::{
-    Artifact, Commit, Ended, EvidencePoint, Freeze, Lane, Left, Lingering, Measured, Pending, Placed, Promote, Rollout, State,
+    Artifact, Commit, Ended, EvidencePoint, Freeze, Lane, Left, Lingering, Measured, Pending, Placed, Promote, Rollout,
+    State,
 };
 use super::{COMMITS_KEPT, ENDED_KEPT, EVIDENCE_KEPT, PENDING_MAX, RUNS_KEPT};
 use crate::events::*;
@@ -21,8 +22,8 @@ impl State {
             "change" | "artifact" | "pipelinerun" => self.apply_input(event),
             "freeze" | "unfreeze" | "quarantine" => self.apply_global(event),
             "deploy" | "release" | "rollback" | "service" | "routes" | "instance" => self.apply_lane(event, at),
-            "rollout" | "judge" | "analysis" | "evidence" | "verdict" | "releasenotes" | "promote" | "abort" | "retry"
-            | "pause" | "resume" => self.apply_rollout(event, at),
+            "rollout" | "judge" | "analysis" | "evidence" | "verdict" | "releasenotes" | "promote" | "abort"
+            | "retry" | "pause" | "resume" => self.apply_rollout(event, at),
             _ => {}
         }
     }
@@ -66,7 +67,10 @@ impl State {
         } else if let Some(f) = event.read::<FreezeOverridden>() {
             self.with_rollout(&f.deployment, |r| r.overridden = true);
             for lane in self.lanes.values_mut() {
-                lane.pending.iter_mut().filter(|p| p.request.deployment == f.deployment).for_each(|p| p.overridden = true);
+                lane.pending
+                    .iter_mut()
+                    .filter(|p| p.request.deployment == f.deployment)
+                    .for_each(|p| p.overridden = true);
             }
         } else if let Some(f) = event.read::<QuarantineRequested>() {
             self.quarantine_asked.push_back(f);
@@ -125,42 +129,64 @@ impl State {
 
     fn apply_rollout(&mut self, event: &Event, at: Timestamp) {
         match event.kind.short() {
-            "promote.requested" => self.on::<PromoteRequested>(event, |f| &f.deployment, |r, f| {
-                r.promote = Some(Promote { full: f.full, reason: f.reason, by: f.by });
-                r.full |= f.full;
-            }),
+            "promote.requested" => self.on::<PromoteRequested>(
+                event,
+                |f| &f.deployment,
+                |r, f| {
+                    r.promote = Some(Promote { full: f.full, reason: f.reason, by: f.by });
+                    r.full |= f.full;
+                },
+            ),
             "abort.requested" => {
                 self.on::<AbortRequested>(event, |f| &f.deployment, |r, f| r.abort_asked = Some((f.reason, f.by)));
             }
             "pause.requested" => {
                 self.on::<PauseRequested>(event, |f| &f.deployment, |r, f| r.pause_asked = Some((f.reason, f.by)));
             }
-            "resume.requested" => self.on::<ResumeRequested>(event, |f| &f.deployment, |r, f| r.resume_asked = Some(f.by)),
+            "resume.requested" => {
+                self.on::<ResumeRequested>(event, |f| &f.deployment, |r, f| r.resume_asked = Some(f.by))
+            }
             "retry.requested" => self.retry(event),
-            "rollout.started" => self.on::<RolloutStarted>(event, |f| &f.deployment, |r, _| {
-                r.started_at = Some(at);
-                r.step_times = vec![at];
-            }),
-            "rollout.stepfinished" => self.on::<RolloutStepFinished>(event, |f| &f.deployment, |r, f| {
-                r.step = f.index as usize + 1;
-                r.step_times.push(at);
-                (r.held, r.paused, r.pause_ended) = (None, None, false);
-                if !r.full {
-                    r.promote = None;
-                }
-            }),
+            "rollout.started" => self.on::<RolloutStarted>(
+                event,
+                |f| &f.deployment,
+                |r, _| {
+                    r.started_at = Some(at);
+                    r.step_times = vec![at];
+                },
+            ),
+            "rollout.stepfinished" => self.on::<RolloutStepFinished>(
+                event,
+                |f| &f.deployment,
+                |r, f| {
+                    r.step = f.index as usize + 1;
+                    r.step_times.push(at);
+                    (r.held, r.paused, r.pause_ended) = (None, None, false);
+                    if !r.full {
+                        r.promote = None;
+                    }
+                },
+            ),
             "rollout.held" => self.held(event),
-            "rollout.paused" => self.on::<RolloutPaused>(event, |f| &f.deployment, |r, f| {
-                (r.paused, r.pause_asked) = (Some(f.why), None);
-            }),
-            "rollout.resumed" => self.on::<RolloutResumed>(event, |f| &f.deployment, |r, f| {
-                r.held = None;
-                // The engine says this when nothing holds the rollout any more; only a person ends a pause.
-                if f.by.as_str() != ENGINE {
-                    r.background_waived |= r.paused.as_ref().is_some_and(|why| why.starts_with("background"));
-                    (r.paused, r.resume_asked, r.pause_ended) = (None, None, true);
-                }
-            }),
+            "rollout.paused" => self.on::<RolloutPaused>(
+                event,
+                |f| &f.deployment,
+                |r, f| {
+                    (r.paused, r.pause_asked) = (Some(f.why), None);
+                },
+            ),
+            "rollout.resumed" => self.on::<RolloutResumed>(
+                event,
+                |f| &f.deployment,
+                |r, f| {
+                    r.held = None;
+                    // The engine says this when nothing holds the rollout any more; only a person ends a pause.
+                    if f.by.as_str() != ENGINE {
+                        r.background_waived |= r.paused.as_ref().is_some_and(|why| why.starts_with("background"));
+                        (r.paused, r.resume_asked, r.pause_ended) = (None, None, true);
+                    }
+                },
+            ),
             "rollout.superseded" => {
                 self.on::<RolloutSuperseded>(event, |f| &f.deployment, |r, f| r.superseded = Some(f.by_deployment));
             }
@@ -177,11 +203,23 @@ impl State {
             "judge.started" => self.on::<JudgeStarted>(event, |f| &f.deployment, |r, f| r.judge = judge(&f)),
             "evidence.recorded" => self.on::<EvidenceRecorded>(event, |f| &f.deployment, |r, f| r.record(f)),
             "verdict.reached" => self.on::<VerdictReached>(event, |f| &f.deployment, |r, f| r.verdict = Some(f)),
-            "analysis.measured" => self.on::<AnalysisMeasured>(event, |f| &f.deployment, |r, f| {
-                let phase = measurement(&f.phase);
-                r.measured.push(Measured { run: f.run, metric: f.metric, at_ms: at.as_millisecond(), phase, value: f.value });
-            }),
-            "releasenotes.published" => self.on::<ReleaseNotesPublished>(event, |f| &f.deployment, |r, _| r.noted = true),
+            "analysis.measured" => self.on::<AnalysisMeasured>(
+                event,
+                |f| &f.deployment,
+                |r, f| {
+                    let phase = measurement(&f.phase);
+                    r.measured.push(Measured {
+                        run: f.run,
+                        metric: f.metric,
+                        at_ms: at.as_millisecond(),
+                        phase,
+                        value: f.value,
+                    });
+                },
+            ),
+            "releasenotes.published" => {
+                self.on::<ReleaseNotesPublished>(event, |f| &f.deployment, |r, _| r.noted = true)
+            }
             _ => {}
         }
     }
@@ -209,7 +247,8 @@ impl State {
         let Some(f) = event.read::<RetryRequested>() else { return };
         for lane in self.lanes.values_mut() {
             let ended = lane.ended.iter().rev().find(|e| e.planned.deployment == f.deployment);
-            let Some(planned) = ended.filter(|e| e.finished.outcome != RolloutOutcome::Promoted).map(|e| &e.planned) else {
+            let Some(planned) = ended.filter(|e| e.finished.outcome != RolloutOutcome::Promoted).map(|e| &e.planned)
+            else {
                 continue;
             };
             let busy = lane.rollout.is_some() || lane.pending.iter().any(|p| p.request.deployment == f.deployment);

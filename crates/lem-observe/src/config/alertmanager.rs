@@ -74,15 +74,46 @@ pub struct InhibitRule {
 }
 
 const OTHER_RECEIVERS: &[&str] = &[
-    "discord_configs", "email_configs", "incidentio_configs", "jira_configs", "mattermost_configs", "msteams_configs",
-    "msteamsv2_configs", "opsgenie_configs", "pagerduty_configs", "pushover_configs", "rocketchat_configs",
-    "slack_configs", "sns_configs", "telegram_configs", "victorops_configs", "webex_configs", "wechat_configs",
+    "discord_configs",
+    "email_configs",
+    "incidentio_configs",
+    "jira_configs",
+    "mattermost_configs",
+    "msteams_configs",
+    "msteamsv2_configs",
+    "opsgenie_configs",
+    "pagerduty_configs",
+    "pushover_configs",
+    "rocketchat_configs",
+    "slack_configs",
+    "sns_configs",
+    "telegram_configs",
+    "victorops_configs",
+    "webex_configs",
+    "wechat_configs",
 ];
 const GLOBAL_IGNORED: &[&str] = &[
-    "http_config", "smtp_from", "smtp_smarthost", "smtp_hello", "smtp_auth_username", "smtp_auth_password",
-    "smtp_auth_identity", "smtp_auth_secret", "smtp_require_tls", "slack_api_url", "pagerduty_url", "opsgenie_api_url",
-    "opsgenie_api_key", "victorops_api_url", "victorops_api_key", "wechat_api_url", "wechat_api_secret",
-    "wechat_api_corp_id", "telegram_api_url", "webex_api_url", "jira_api_url",
+    "http_config",
+    "smtp_from",
+    "smtp_smarthost",
+    "smtp_hello",
+    "smtp_auth_username",
+    "smtp_auth_password",
+    "smtp_auth_identity",
+    "smtp_auth_secret",
+    "smtp_require_tls",
+    "slack_api_url",
+    "pagerduty_url",
+    "opsgenie_api_url",
+    "opsgenie_api_key",
+    "victorops_api_url",
+    "victorops_api_key",
+    "wechat_api_url",
+    "wechat_api_secret",
+    "wechat_api_corp_id",
+    "telegram_api_url",
+    "webex_api_url",
+    "jira_api_url",
 ];
 
 /// Reads the file.
@@ -90,7 +121,13 @@ pub fn parse(text: &str, file: &str) -> (Option<Alertmanager>, Vec<Diagnostic>) 
     let (reader, node) = document(text, file);
     let mut read = None;
     match node.filter(|n| !n.is_null()) {
-        None => reader.report(Diagnostic::error("missing-key", "no route provided in config", lem_model::Place::file(file))),
+        None => {
+            reader.report(Diagnostic::error(
+                "missing-key",
+                "no route provided in config",
+                lem_model::Place::file(file),
+            ));
+        }
         Some(node) => read = read_file(&reader, &node),
     }
     (read, reader.into_diagnostics())
@@ -107,9 +144,16 @@ fn read_file(reader: &Reader, node: &Node) -> Option<Alertmanager> {
         global.finish();
     }
     let hint = "only webhook receivers are notified; their body is not templated";
-    refuse(reader, &mut fields, &[
-        ("templates", hint), ("mute_time_intervals", "use a silence"), ("time_intervals", "use a silence"), ("tracing", "remove it"),
-    ]);
+    refuse(
+        reader,
+        &mut fields,
+        &[
+            ("templates", hint),
+            ("mute_time_intervals", "use a silence"),
+            ("time_intervals", "use a silence"),
+            ("tracing", "remove it"),
+        ],
+    );
     for item in fields.take("receivers").and_then(|n| reader.items(n, "receivers")).unwrap_or_default() {
         let Some(receiver) = read_receiver(reader, item) else { continue };
         if config.receivers.iter().any(|r| r.name == receiver.name) {
@@ -179,7 +223,11 @@ fn read_route(reader: &Reader, node: &Node, parent: &RouteConfig, receivers: &[R
     if let Some(go_on) = fields.take("continue").and_then(|n| reader.boolean(n, "continue")) {
         route.go_on = go_on;
     }
-    refuse(reader, &mut fields, &[("mute_time_intervals", "use a silence"), ("active_time_intervals", "use a silence")]);
+    refuse(
+        reader,
+        &mut fields,
+        &[("mute_time_intervals", "use a silence"), ("active_time_intervals", "use a silence")],
+    );
     for child in fields.take("routes").and_then(|n| reader.items(n, "routes")).unwrap_or_default() {
         if let Some(child) = read_route(reader, child, &route, receivers) {
             route.routes.push(child);
@@ -230,9 +278,11 @@ fn read_receiver(reader: &Reader, node: &Node) -> Option<Receiver> {
 fn read_webhook(reader: &Reader, node: &Node) -> Option<Webhook> {
     let mut fields = reader.fields(node, "a webhook")?;
     let at = fields.take("url");
-    refuse(reader, &mut fields, &[
-        ("url_file", "write the url"), ("http_config", "only plain webhooks are called"), ("payload", "remove it"),
-    ]);
+    refuse(
+        reader,
+        &mut fields,
+        &[("url_file", "write the url"), ("http_config", "only plain webhooks are called"), ("payload", "remove it")],
+    );
     let url = at.and_then(|n| reader.string(n, "url")).unwrap_or_default();
     match (at, reqwest::Url::parse(&url)) {
         (None, _) => reader.error(node, "missing-key", "one of url or url_file must be configured"),

@@ -75,12 +75,35 @@ pub struct ScrapeConfig {
 }
 
 const DISCOVERY: &[&str] = &[
-    "azure_sd_configs", "consul_sd_configs", "digitalocean_sd_configs", "docker_sd_configs", "dockerswarm_sd_configs",
-    "dns_sd_configs", "ec2_sd_configs", "eureka_sd_configs", "file_sd_configs", "gce_sd_configs", "hetzner_sd_configs",
-    "http_sd_configs", "ionos_sd_configs", "kubernetes_sd_configs", "kuma_sd_configs", "lightsail_sd_configs",
-    "linode_sd_configs", "marathon_sd_configs", "nerve_sd_configs", "nomad_sd_configs", "openstack_sd_configs",
-    "ovhcloud_sd_configs", "puppetdb_sd_configs", "scaleway_sd_configs", "serverset_sd_configs",
-    "stackit_sd_configs", "triton_sd_configs", "uyuni_sd_configs", "vultr_sd_configs",
+    "azure_sd_configs",
+    "consul_sd_configs",
+    "digitalocean_sd_configs",
+    "docker_sd_configs",
+    "dockerswarm_sd_configs",
+    "dns_sd_configs",
+    "ec2_sd_configs",
+    "eureka_sd_configs",
+    "file_sd_configs",
+    "gce_sd_configs",
+    "hetzner_sd_configs",
+    "http_sd_configs",
+    "ionos_sd_configs",
+    "kubernetes_sd_configs",
+    "kuma_sd_configs",
+    "lightsail_sd_configs",
+    "linode_sd_configs",
+    "marathon_sd_configs",
+    "nerve_sd_configs",
+    "nomad_sd_configs",
+    "openstack_sd_configs",
+    "ovhcloud_sd_configs",
+    "puppetdb_sd_configs",
+    "scaleway_sd_configs",
+    "serverset_sd_configs",
+    "stackit_sd_configs",
+    "triton_sd_configs",
+    "uyuni_sd_configs",
+    "vultr_sd_configs",
 ];
 const ACCESS: &[&str] = &["basic_auth", "authorization", "oauth2", "tls_config", "proxy_url", "proxy_from_environment"];
 
@@ -110,11 +133,19 @@ pub fn parse(text: &str, file: &str) -> (Prometheus, Vec<Diagnostic>) {
             reader.warning(alerting, "not-used", message);
         }
         let only = "only scrape_configs and rule_files feed the store";
-        refuse(&reader, &mut fields, &[
-            ("scrape_config_files", "list the jobs under scrape_configs"),
-            ("remote_write", only), ("remote_read", only), ("storage", only), ("tracing", only), ("otlp", only),
-            ("runtime", only),
-        ]);
+        refuse(
+            &reader,
+            &mut fields,
+            &[
+                ("scrape_config_files", "list the jobs under scrape_configs"),
+                ("remote_write", only),
+                ("remote_read", only),
+                ("storage", only),
+                ("tracing", only),
+                ("otlp", only),
+                ("runtime", only),
+            ],
+        );
         fields.finish();
     }
     (config, reader.into_diagnostics())
@@ -135,10 +166,17 @@ fn read_global(reader: &Reader, node: &Node, config: &mut Prometheus) {
         config.external_labels = labels.into_iter().collect();
     }
     let hint = "remove it";
-    refuse(reader, &mut fields, &[
-        ("query_log_file", hint), ("scrape_failure_log_file", hint), ("rule_query_offset", "set query_offset in the group"),
-        ("metric_name_validation_scheme", hint), ("scrape_native_histograms", hint),
-    ]);
+    refuse(
+        reader,
+        &mut fields,
+        &[
+            ("query_log_file", hint),
+            ("scrape_failure_log_file", hint),
+            ("rule_query_offset", "set query_offset in the group"),
+            ("metric_name_validation_scheme", hint),
+            ("scrape_native_histograms", hint),
+        ],
+    );
     fields.finish();
 }
 
@@ -155,7 +193,11 @@ fn read_job(reader: &Reader, node: &Node, global: &Prometheus) -> Option<ScrapeC
     let timeout = duration_ms(reader, &mut fields, "scrape_timeout").filter(|ms| *ms > 0);
     let timeout_ms = timeout.unwrap_or(global.scrape_timeout_ms.min(interval_ms));
     if let Some(at) = timeout_at.filter(|_| timeout_ms > interval_ms) {
-        reader.error(at, "bad-value", format!("scrape timeout greater than scrape interval for scrape config with job name \"{job}\""));
+        reader.error(
+            at,
+            "bad-value",
+            format!("scrape timeout greater than scrape interval for scrape config with job name \"{job}\""),
+        );
     }
     let text = |fields: &mut Fields<'_>, key: &str| fields.take(key).and_then(|n| reader.string(n, key));
     let flag = |fields: &mut Fields<'_>, key: &str| fields.take(key).and_then(|n| reader.boolean(n, key));
@@ -194,17 +236,36 @@ fn read_job(reader: &Reader, node: &Node, global: &Prometheus) -> Option<ScrapeC
         refuse(reader, &mut fields, &[(*key, "only targets without credentials are scraped")]);
     }
     let hint = "remove it";
-    refuse(reader, &mut fields, &[
-        ("scrape_protocols", "the text formats are always negotiated"), ("scrape_native_histograms", hint),
-        ("label_limit", hint), ("label_name_length_limit", hint), ("label_value_length_limit", hint),
-        ("target_limit", hint), ("track_timestamps_staleness", hint), ("metric_name_validation_scheme", hint),
-    ]);
+    refuse(
+        reader,
+        &mut fields,
+        &[
+            ("scrape_protocols", "the text formats are always negotiated"),
+            ("scrape_native_histograms", hint),
+            ("label_limit", hint),
+            ("label_name_length_limit", hint),
+            ("label_value_length_limit", hint),
+            ("target_limit", hint),
+            ("track_timestamps_staleness", hint),
+            ("metric_name_validation_scheme", hint),
+        ],
+    );
     fields.finish();
     Some(ScrapeConfig {
-        job, interval_ms, timeout_ms, metrics_path, scheme, params, honor_labels, honor_timestamps,
+        job,
+        interval_ms,
+        timeout_ms,
+        metrics_path,
+        scheme,
+        params,
+        honor_labels,
+        honor_timestamps,
         sample_limit: usize::try_from(sample_limit).unwrap_or(0),
         body_size_limit: body_size_limit.unwrap_or(crate::scrape::MAX_BODY_BYTES).min(crate::scrape::MAX_BODY_BYTES),
-        fallback_protocol, targets, relabel, metric_relabel,
+        fallback_protocol,
+        targets,
+        relabel,
+        metric_relabel,
     })
 }
 
@@ -275,7 +336,11 @@ fn relabel(reader: &Reader, node: &Node) -> Option<Relabel> {
     };
     let target = text(&mut fields, "target_label").unwrap_or_default();
     if let Some(action) = action.filter(|a| a.needs_target() && target.is_empty()) {
-        reader.error(node, "missing-key", format!("relabel configuration for {} action requires 'target_label' value", action.name()));
+        reader.error(
+            node,
+            "missing-key",
+            format!("relabel configuration for {} action requires 'target_label' value", action.name()),
+        );
     }
     let separator = text(&mut fields, "separator").unwrap_or_else(|| ";".into());
     let replacement = text(&mut fields, "replacement").unwrap_or_else(|| "$1".into());

@@ -90,7 +90,8 @@ fn read_group(reader: &Reader, node: &Node, file: &str) -> Option<RuleGroup> {
         for (name, value) in &labels {
             rule.labels.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        if !seen.insert(format!("{:?}", (&rule.name, &rule.labels, &rule.expr, matches!(rule.kind, RuleKind::Record)))) {
+        if !seen.insert(format!("{:?}", (&rule.name, &rule.labels, &rule.expr, matches!(rule.kind, RuleKind::Record))))
+        {
             reader.warning(item, "duplicate", format!("rule \"{}\" stands here twice", rule.name));
         }
         rules.push(rule);

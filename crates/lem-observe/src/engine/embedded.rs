@@ -1,8 +1,6 @@
 //! The embedded stores behind the traits.
 
-use super::{
-    Appended, Ask, Catalog, LogFailure, LogStore, LogTime, MetricStore, Sample, StoreFailure, StoreStatus,
-};
+use super::{Appended, Ask, Catalog, LogFailure, LogStore, LogTime, MetricStore, Sample, StoreFailure, StoreStatus};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use lem_engine_logs::{Ack, LabelRange, LogRecord, PatternCount, Refused, ScanPlan, ScanResult, Tail, Warning};
@@ -88,10 +86,17 @@ impl MetricStore for EmbeddedMetrics {
         Ok(selected.series.into_iter().map(series).collect())
     }
 
-    async fn catalog(&self, ask: Ask, asked: Vec<Matcher>, start_ms: i64, end_ms: i64) -> Result<Catalog, StoreFailure> {
+    async fn catalog(
+        &self,
+        ask: Ask,
+        asked: Vec<Matcher>,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Catalog, StoreFailure> {
         let (store, asked) = (self.0.clone(), matchers(&asked)?);
         beside(move || {
-            let texts = |a: metrics::Answer<Vec<String>>| Catalog { texts: a.found, warnings: a.warnings, series: vec![] };
+            let texts =
+                |a: metrics::Answer<Vec<String>>| Catalog { texts: a.found, warnings: a.warnings, series: vec![] };
             match ask {
                 Ask::Series => store.series(&asked, start_ms, end_ms).map(|answer| Catalog {
                     series: answer.found.iter().map(from_store).collect(),

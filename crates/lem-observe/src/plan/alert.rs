@@ -206,7 +206,12 @@ mod tests {
         check(4, 0, &[(0, true), (2, true), (3, true), (4, true), (5, true)], &["4 fired"]);
         check(4, 0, &[(0, true), (3, false), (4, true), (7, true), (8, true)], &["8 fired"]);
         check(0, 3, &[(0, true), (1, false), (3, false), (4, false)], &["0 fired", "4 resolved"]);
-        check(0, 3, &[(0, true), (1, false), (3, true), (4, false), (6, false), (7, false)], &["0 fired", "7 resolved"]);
+        check(
+            0,
+            3,
+            &[(0, true), (1, false), (3, true), (4, false), (6, false), (7, false)],
+            &["0 fired", "7 resolved"],
+        );
         check(0, 0, &[(0, true), (1, false), (2, true)], &["0 fired", "1 resolved", "2 fired"]);
     }
 

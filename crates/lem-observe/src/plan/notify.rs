@@ -204,13 +204,20 @@ mod tests {
         check(&[("severity", "ticket")], &["last"]);
         let group: LabelMap = [("alertname".to_owned(), "A".to_owned())].into();
         assert_eq!(group_key(&root, &[], &group), "{}:{alertname=\"A\"}");
-        assert_eq!(group_key(&root, &[1, 0], &group), "{}/{severity=~\"page|critical\"}/{team=\"b\"}:{alertname=\"A\"}");
+        assert_eq!(
+            group_key(&root, &[1, 0], &group),
+            "{}/{severity=~\"page|critical\"}/{team=\"b\"}:{alertname=\"A\"}"
+        );
     }
 
     #[test]
     fn quiet_while_a_source_fires() {
         let m = |text: &str| crate::notify::matcher::parse(text).unwrap_or_default();
-        let rule = InhibitRule { source: m("severity=\"page\""), target: m("severity=~\"page|ticket\""), equal: vec!["service".into()] };
+        let rule = InhibitRule {
+            source: m("severity=\"page\""),
+            target: m("severity=~\"page|ticket\""),
+            equal: vec!["service".into()],
+        };
         let labels = |severity: &str, service: &str| -> LabelMap {
             [("severity".to_owned(), severity.to_owned()), ("service".to_owned(), service.to_owned())].into()
         };

@@ -164,13 +164,15 @@ mod tests {
         check(&[step("keep", &["a"], "f.*", "", "")], Some(same));
         check(&[step("drop", &["a"], "f.*", "", "")], None);
         check(&[step("keep", &["a"], "o+", "", "")], None);
-        check(&[step("replace", &["a", "b"], "f(.*);(.*)", "c", "$2-${1}")], Some(&[
-            ("a", "foo"), ("b", "bar"), ("c", "bar-oo"), ("__meta_x", "m"),
-        ]));
+        check(
+            &[step("replace", &["a", "b"], "f(.*);(.*)", "c", "$2-${1}")],
+            Some(&[("a", "foo"), ("b", "bar"), ("c", "bar-oo"), ("__meta_x", "m")]),
+        );
         check(&[step("replace", &["a"], "(.*)", "b", "")], Some(&[("a", "foo"), ("__meta_x", "m")]));
-        check(&[step("labelmap", &[], "__meta_(.*)", "", "$1")], Some(&[
-            ("a", "foo"), ("b", "bar"), ("x", "m"), ("__meta_x", "m"),
-        ]));
+        check(
+            &[step("labelmap", &[], "__meta_(.*)", "", "$1")],
+            Some(&[("a", "foo"), ("b", "bar"), ("x", "m"), ("__meta_x", "m")]),
+        );
         check(&[step("labeldrop", &[], "[ab]", "", "")], Some(&[("__meta_x", "m")]));
         check(&[step("uppercase", &["a"], "(.*)", "b", "")], Some(&[("a", "foo"), ("b", "FOO"), ("__meta_x", "m")]));
         check(&[step("keepequal", &["a"], "(.*)", "b", "")], None);

@@ -139,7 +139,7 @@ async fn a_dropped_run_leaves_nothing() {
 async fn a_hundred_jobs_are_quick_and_clean() {
     let mut workflow = "on: push\njobs:\n".to_owned();
     (0..100).for_each(|i| {
-        workflow.push_str(&format!("  j{i}: {{runs-on: ubuntu-latest, steps: [{{run: 'echo {i}'}}]}}\n"))
+        workflow.push_str(&format!("  j{i}: {{runs-on: ubuntu-latest, steps: [{{run: 'echo {i}'}}]}}\n"));
     });
     let story = Story::new("on: push\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}\n", &[]);
     story.write(FILE, &workflow);

@@ -60,7 +60,7 @@ impl Program {
         tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("{types:?}"))
     }
 
-    fn merged(&self, sha: &str) -> ChangeMerged {
+    fn merged(sha: &str) -> ChangeMerged {
         ChangeMerged {
             description: None,
             repository: None,
@@ -75,7 +75,7 @@ impl Program {
         }
     }
 
-    fn request(&self, run: &str, sha: &str) -> PipelineRequested {
+    fn request(run: &str, sha: &str) -> PipelineRequested {
         PipelineRequested {
             run: run.into(),
             file: Some(FILE.into()),
@@ -103,7 +103,7 @@ async fn a_merged_change_runs_and_tells_its_story() {
     };
     program.say(&mark).await;
     let (task, cancel) = program.up();
-    program.say(&program.merged(&sha)).await;
+    program.say(&Program::merged(&sha)).await;
     program.wait::<RunFinished>(1).await;
     cancel.cancel();
     task.await.unwrap();
@@ -143,13 +143,13 @@ async fn a_request_heard_twice_runs_once_and_a_bad_file_is_rejected() {
     let program = Program::new(&steps("- run: 'true'\n"));
     let sha = program.story.commit("second");
     let (task, cancel) = program.up();
-    program.say(&program.request("r1", &sha)).await;
-    program.say(&program.request("r1", &sha)).await;
-    program.say(&program.request("r2", &sha)).await;
+    program.say(&Program::request("r1", &sha)).await;
+    program.say(&Program::request("r1", &sha)).await;
+    program.say(&Program::request("r2", &sha)).await;
     program.wait::<RunFinished>(2).await;
     program.story.write(FILE, "on: push\njobs: {a: {steps: []}}\n");
     let bad = program.story.commit("third");
-    program.say(&program.merged(&bad)).await;
+    program.say(&Program::merged(&bad)).await;
     let rejected = program.wait::<RunRejected>(1).await;
     assert_eq!(rejected[0].file, FILE);
     assert!(rejected[0].diagnostics[0].place.line > 0);
@@ -203,7 +203,7 @@ async fn a_program_that_dies_mid_run_leaves_a_run_that_is_lost() {
     let program = Program::new(&steps("- run: exec -a lemcrashed sleep 300\n"));
     let sha = program.story.commit("second");
     let (task, _cancel) = program.up();
-    program.say(&program.request("r1", &sha)).await;
+    program.say(&Program::request("r1", &sha)).await;
     program.wait::<lem_model::fact::JobStarted>(1).await;
     task.abort();
     let _ = task.await;
@@ -221,7 +221,7 @@ async fn runs_are_cancelled_and_groups_take_turns() {
     let sha = program.story.commit("second");
     let (task, cancel) = program.up();
     for run in ["r1", "r2", "r3"] {
-        program.say(&program.request(run, &sha)).await;
+        program.say(&Program::request(run, &sha)).await;
     }
     let superseded = program.wait::<RunFinished>(1).await;
     assert_eq!((superseded[0].run.as_str(), superseded[0].outcome), ("r2", Outcome::Cancel));

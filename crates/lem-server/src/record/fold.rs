@@ -6,8 +6,8 @@ use lem_feedback::report::sentence;
 use lem_ledger::Projection;
 use lem_model::fact::{
     AlertResolved, DeployRefused, FreezeEnded, InstanceExited, JobStarted, ReleaseNotesPublished, RollbackRefused,
-    RolloutAborted, RolloutHeld, RolloutPaused, RolloutResumed, RolloutStarted, RolloutStepFinished,
-    RolloutSuperseded, RoutesApplied, RunStarted, ServiceDeployed, ServiceRemoved, ServiceRolledBack, ServiceUpgraded,
+    RolloutAborted, RolloutHeld, RolloutPaused, RolloutResumed, RolloutStarted, RolloutStepFinished, RolloutSuperseded,
+    RoutesApplied, RunStarted, ServiceDeployed, ServiceRemoved, ServiceRolledBack, ServiceUpgraded,
 };
 use lem_model::{Event, Fact};
 
@@ -74,7 +74,11 @@ impl Record {
             }
             "artifact.packaged" => (Pipeline, Some((Pipeline, Release))),
             "release.planned" | "deploy.requested" => (Release, Some((Release, Deploy))),
-            "rollout.started" | "rollout.stepfinished" | "rollout.finished" | "rollout.held" | "rollout.paused"
+            "rollout.started"
+            | "rollout.stepfinished"
+            | "rollout.finished"
+            | "rollout.held"
+            | "rollout.paused"
             | "verdict.reached" => (Deploy, None),
             "service.deployed" | "service.upgraded" | "service.rolledback" => (Deploy, Some((Deploy, Observe))),
             "alert.fired" | "alert.resolved" | "incident.detected" | "incident.resolved" => (Observe, None),

@@ -166,7 +166,13 @@ fn steps(record: &Record, state: &LoopState, sha: &str) -> Vec<dto::ThreadStep> 
             at: row.detected_at,
             sentence: row.status,
             href: format!("/incidents/{}", row.incident),
-            details: found.attribution.iter().flat_map(|a| &a.proposed.causes).take(1).map(|c| c.sentence.clone()).collect(),
+            details: found
+                .attribution
+                .iter()
+                .flat_map(|a| &a.proposed.causes)
+                .take(1)
+                .map(|c| c.sentence.clone())
+                .collect(),
             seqs: found.events.clone(),
         });
     }

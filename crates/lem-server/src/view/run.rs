@@ -124,13 +124,7 @@ fn jobs(run: &Run, summaries: &BTreeMap<String, String>) -> Vec<dto::Job> {
     all.into_iter().map(|(key, name, needs)| job(run, key, name, needs, summaries)).collect()
 }
 
-fn job(
-    run: &Run,
-    key: String,
-    name: String,
-    needs: Vec<String>,
-    summaries: &BTreeMap<String, String>,
-) -> dto::Job {
+fn job(run: &Run, key: String, name: String, needs: Vec<String>, summaries: &BTreeMap<String, String>) -> dto::Job {
     let finished = run.jobs_finished.get(&key);
     let skipped = run.jobs_skipped.get(&key);
     let started = run.jobs_started.get(&key);
@@ -170,8 +164,7 @@ fn step(step: &lem_model::fact::StepFinished) -> dto::Step {
 }
 
 fn suite(suite: &lem_model::fact::TestSuiteFinished) -> dto::TestSuite {
-    let failures =
-        suite.failures.iter().map(|f| dto::TestFailure { name: f.name.clone(), message: f.message.clone() });
+    let failures = suite.failures.iter().map(|f| dto::TestFailure { name: f.name.clone(), message: f.message.clone() });
     dto::TestSuite {
         suite: suite.suite.clone(),
         passed: suite.passed,
@@ -231,7 +224,10 @@ mod tests {
         let check = |jobs: &[dto::Job], expect: &[&str]| assert_eq!(critical_path(jobs), expect);
         check(&[], &[]);
         check(&[job("a", &[], 1)], &["a"]);
-        check(&[job("a", &[], 5), job("b", &["a"], 1), job("c", &["a"], 9), job("d", &["b", "c"], 1)], &["a", "c", "d"]);
+        check(
+            &[job("a", &[], 5), job("b", &["a"], 1), job("c", &["a"], 9), job("d", &["b", "c"], 1)],
+            &["a", "c", "d"],
+        );
         check(&[job("a", &[], 5), job("b", &[], 7)], &["b"]);
         // A plan that comes out of order, and one that cannot be.
         check(&[job("b", &["a"], 1), job("a", &[], 5)], &["a", "b"]);

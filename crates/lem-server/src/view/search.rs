@@ -47,8 +47,18 @@ pub fn search(record: &Record, state: &LoopState, question: &str) -> Vec<Hit> {
         let row = run::row(record, r);
         hit("run", row.pipeline_name, format!("{} on {}", row.sha, row.branch), format!("/runs/{}", row.run))
     });
-    let alerts = record.alerts.values().rev().map(|a| {
-        hit("alert", a.fired.fact.rule.clone(), a.fired.fact.query.clone(), "/observe/alerts".into())
-    });
-    services.chain(incidents).chain(changes).chain(rollouts).chain(runs).chain(alerts).filter(fits).take(HITS_MAX).collect()
+    let alerts = record
+        .alerts
+        .values()
+        .rev()
+        .map(|a| hit("alert", a.fired.fact.rule.clone(), a.fired.fact.query.clone(), "/observe/alerts".into()));
+    services
+        .chain(incidents)
+        .chain(changes)
+        .chain(rollouts)
+        .chain(runs)
+        .chain(alerts)
+        .filter(fits)
+        .take(HITS_MAX)
+        .collect()
 }

@@ -27,14 +27,21 @@ pub(crate) async fn doctor(cli: &Cli, directory: &Path) -> Result<(), Failure> {
         }
         Err(failure) => {
             let places: Vec<String> = failure.diagnostics.iter().map(ToString::to_string).collect();
-            found.push(finding("lem.yaml", "bad", format!("{failure}: {}", places.join("; ")), "mend the places named"));
+            found.push(finding(
+                "lem.yaml",
+                "bad",
+                format!("{failure}: {}", places.join("; ")),
+                "mend the places named",
+            ));
         }
     }
     found.push(isolation());
     found.push(program("git", "git", "the loop follows commits with it; install git"));
     found.push(program("node", "node", "only the example service and the build of the UI need it"));
     let bad = found.iter().any(|f| f["state"] == "bad");
-    document(cli.output, &Value::Array(found), |v| rows(v, &["CHECK", "STATE", "WHAT", "WHAT TO DO"], &["check", "state", "sentence", "fix"]));
+    document(cli.output, &Value::Array(found), |v| {
+        rows(v, &["CHECK", "STATE", "WHAT", "WHAT TO DO"], &["check", "state", "sentence", "fix"])
+    });
     if bad { Err(negative("")) } else { Ok(()) }
 }
 
@@ -61,16 +68,29 @@ fn files(settings: &Settings) -> Vec<Value> {
     let (files, _) = detect(&settings.project.root);
     let of = |kind: FileKind| files.iter().filter(|f| f.kind == kind).count();
     let mut found = vec![];
-    for (kind, section) in [(FileKind::Rollout, "deploy"), (FileKind::Rules, "observe"), (FileKind::Alertmanager, "observe")] {
+    for (kind, section) in
+        [(FileKind::Rollout, "deploy"), (FileKind::Rules, "observe"), (FileKind::Alertmanager, "observe")]
+    {
         let inactive = of(kind) > 0 && settings.project.section(section).is_none();
         if inactive {
             let sentence = format!("{} file(s) are there, but lem.yaml has no {section} section", of(kind));
             found.push(finding(kind.name(), "off", sentence, "lem init --print shows one to copy from"));
         }
     }
-    let later = [FileKind::GitlabCi, FileKind::Jenkinsfile, FileKind::Terraform, FileKind::CloudFormation, FileKind::Kubernetes];
+    let later = [
+        FileKind::GitlabCi,
+        FileKind::Jenkinsfile,
+        FileKind::Terraform,
+        FileKind::CloudFormation,
+        FileKind::Kubernetes,
+    ];
     for kind in later.into_iter().filter(|k| of(*k) > 0) {
-        found.push(finding(kind.name(), "off", format!("{} file(s) are there; this version does not read them", of(kind)), "a later release does"));
+        found.push(finding(
+            kind.name(),
+            "off",
+            format!("{} file(s) are there; this version does not read them", of(kind)),
+            "a later release does",
+        ));
     }
     found
 }
@@ -98,12 +118,18 @@ async fn server(cli: &Cli, settings: &Settings) -> Value {
 
 /// Whether jobs can have namespaces of their own.
 fn isolation() -> Value {
-    let probe = Command::new("unshare").args(["--user", "--mount", "--pid", "--map-root-user", "--fork", "true"]).output();
+    let probe =
+        Command::new("unshare").args(["--user", "--mount", "--pid", "--map-root-user", "--fork", "true"]).output();
     match probe {
         Ok(output) if output.status.success() => finding("isolation", "ok", "jobs run in namespaces of their own", ""),
         Ok(output) => {
             let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            finding("isolation", "off", format!("user namespaces are not allowed: {why}"), "jobs run less isolated; allow unprivileged user namespaces")
+            finding(
+                "isolation",
+                "off",
+                format!("user namespaces are not allowed: {why}"),
+                "jobs run less isolated; allow unprivileged user namespaces",
+            )
         }
         Err(_) => finding("isolation", "off", "cannot be probed: unshare is not installed", "install util-linux"),
     }

@@ -10,7 +10,10 @@ pub(crate) fn init(directory: &Path, print: bool, force: bool) -> Result<(), Fai
     let root = repository.root();
     let path = root.join(CONFIG_FILE);
     if path.exists() && !force && !print {
-        return Err(usage(format!("{} exists; look at a new one with --print, replace it with --force", path.display())));
+        return Err(usage(format!(
+            "{} exists; look at a new one with --print, replace it with --force",
+            path.display()
+        )));
     }
     let (files, cut) = detect(root);
     for file in &files {

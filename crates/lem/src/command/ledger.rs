@@ -16,12 +16,8 @@ use std::sync::Arc;
 pub(crate) async fn ledger(cli: &Cli, arguments: &Arguments, directory: &Path) -> Result<(), Failure> {
     match arguments {
         Arguments::List { from, types, subject, chain, limit } => {
-            let filter = Filter {
-                types: types.clone(),
-                subject: subject.clone(),
-                chain: chain.clone(),
-                ..Filter::all()
-            };
+            let filter =
+                Filter { types: types.clone(), subject: subject.clone(), chain: chain.clone(), ..Filter::all() };
             let ledger = open(directory).await?;
             let events = ledger.read(*from, &filter, (*limit).min(MAX_READ)).await.map_err(failed)?;
             print_events(cli.output, &events);
@@ -62,7 +58,8 @@ pub(crate) fn failed(error: LedgerError) -> Failure {
 fn print_events(output: Output, events: &[Event]) {
     let list = json!(events);
     document(output, &list, |_| {
-        let row = |e: &Event| vec![e.seq.to_string(), e.time_occurred.to_string(), e.kind.short().to_owned(), sentence(e)];
+        let row =
+            |e: &Event| vec![e.seq.to_string(), e.time_occurred.to_string(), e.kind.short().to_owned(), sentence(e)];
         table(&["EVENT", "TIME", "TYPE", "WHAT"], &events.iter().map(row).collect::<Vec<_>>())
     });
 }
@@ -108,7 +105,10 @@ async fn verify_store(cli: &Cli, directory: &Path) -> Result<(), Failure> {
         Verdict::Unreadable { from, to, why } => {
             let shown = json!({"verified": false, "unreadableFrom": from, "unreadableTo": to, "why": why});
             document(cli.output, &shown, |_| {
-                format!("events {from} to {} cannot be read: {why}\nrestore the file from a backup; an export of these events still verifies\n", to.saturating_sub(1).max(from))
+                format!(
+                    "events {from} to {} cannot be read: {why}\nrestore the file from a backup; an export of these events still verifies\n",
+                    to.saturating_sub(1).max(from)
+                )
             });
             Err(if from == to { usage("") } else { negative("") })
         }
@@ -136,6 +136,10 @@ async fn export(directory: &Path, file: &Path, chain: Option<String>) -> Result<
     let filter = Filter { chain, ..Filter::all() };
     let out = std::fs::File::create(file).map_err(|e| usage(format!("cannot write {}: {e}", file.display())))?;
     let package = lem_ledger::audit::export(&ledger, &filter, std::io::BufWriter::new(out)).await.map_err(failed)?;
-    eprintln!("{} events in {}; lem ledger verify --package checks it on any machine", package.events.len(), file.display());
+    eprintln!(
+        "{} events in {}; lem ledger verify --package checks it on any machine",
+        package.events.len(),
+        file.display()
+    );
     Ok(())
 }

@@ -24,7 +24,11 @@ pub(crate) async fn logs(
     if patterns {
         let found = api.get(&format!("/api/v1/logs/patterns?start={start}")).await?;
         document(cli.output, &found, |v| {
-            rows(v, &["COUNT", "SEVERITY", "FIRST SEEN IN", "PATTERN"], &["count", "severity", "firstVersion", "template"])
+            rows(
+                v,
+                &["COUNT", "SEVERITY", "FIRST SEEN IN", "PATTERN"],
+                &["count", "severity", "firstVersion", "template"],
+            )
         });
         return Ok(());
     }
@@ -56,7 +60,8 @@ async fn follow(api: &Api, query: &str) -> Result<(), Failure> {
         let chunk = chunk.map_err(|e| unreachable(e.to_string()))?;
         buffer.push_str(&String::from_utf8_lossy(&chunk));
         while let Some(end) = buffer.find('\n') {
-            let data = buffer[..end].strip_prefix("data:").map(str::trim).and_then(|d| serde_json::from_str::<Value>(d).ok());
+            let data =
+                buffer[..end].strip_prefix("data:").map(str::trim).and_then(|d| serde_json::from_str::<Value>(d).ok());
             if let Some(entry) = data {
                 print!("{}", line(&entry));
             }

@@ -37,7 +37,8 @@ fn drawn(plan: &Plan, format: GraphFormat) -> String {
         GraphFormat::Dot => graph(&plan.jobs, report::GraphFormat::Dot),
         GraphFormat::Mermaid => graph(&plan.jobs, report::GraphFormat::Mermaid),
         GraphFormat::Json => {
-            let jobs: Vec<Value> = plan.jobs.iter().map(|j| json!({"job": j.job, "name": j.name, "needs": j.needs})).collect();
+            let jobs: Vec<Value> =
+                plan.jobs.iter().map(|j| json!({"job": j.job, "name": j.name, "needs": j.needs})).collect();
             format!("{:#}\n", json!({"file": plan.file, "jobs": jobs}))
         }
     }

@@ -23,7 +23,8 @@ pub(crate) fn markdown() -> String {
 fn section(out: &mut String, command: &mut clap::Command, path: &str) {
     let help = command.clone().bin_name(path).render_long_help().to_string();
     out.push_str(&format!("## {path}\n\n```\n{}\n```\n\n", help.trim_end()));
-    let names: Vec<String> = command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect();
+    let names: Vec<String> =
+        command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect();
     for name in names {
         if let Some(sub) = command.find_subcommand_mut(&name) {
             section(out, sub, &format!("{path} {name}"));

@@ -51,7 +51,11 @@ pub(crate) async fn remote(cli: &Cli, directory: &Path) -> Result<(), Failure> {
             let answer = api.get("/api/v1/alerts").await?;
             let alerts = answer.pointer("/data/alerts").cloned().unwrap_or(json!([]));
             document(out, &alerts, |v| {
-                rows(v, &["ALERT", "STATE", "SINCE", "SUMMARY"], &["labels.alertname", "state", "activeAt", "annotations.summary"])
+                rows(
+                    v,
+                    &["ALERT", "STATE", "SINCE", "SUMMARY"],
+                    &["labels.alertname", "state", "activeAt", "annotations.summary"],
+                )
             });
             Ok(())
         }
@@ -86,7 +90,11 @@ async fn status(cli: &Cli, api: &Api, service: Option<&str>) -> Result<(), Failu
         }
     }
     document(cli.output, &Value::Array(places), |v| {
-        rows(v, &["SERVICE", "ENVIRONMENT", "VERSION", "HEALTH", "SINCE", "ROLLOUT", "URL"], &["service", "environment", "version", "health", "since", "rollout", "url"])
+        rows(
+            v,
+            &["SERVICE", "ENVIRONMENT", "VERSION", "HEALTH", "SINCE", "ROLLOUT", "URL"],
+            &["service", "environment", "version", "health", "since", "rollout", "url"],
+        )
     });
     Ok(())
 }
@@ -163,7 +171,8 @@ fn series(data: &Value) -> String {
     for item in result.and_then(Value::as_array).into_iter().flatten() {
         let labels = item.get("metric").and_then(Value::as_object).cloned().unwrap_or_default();
         let name = labels.get("__name__").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let pairs: Vec<String> = labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v}")).collect();
+        let pairs: Vec<String> =
+            labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v}")).collect();
         let single = item.get("value").into_iter();
         for point in single.chain(item.get("values").and_then(Value::as_array).into_iter().flatten()) {
             let at = if data["resultType"] == "matrix" { format!(" @ {}", point[0]) } else { String::new() };
@@ -184,12 +193,18 @@ async fn incidents(
     let Some(id) = incident else {
         let all = api.get("/api/v1/incidents").await?;
         document(cli.output, &all, |v| {
-            rows(v, &["INCIDENT", "STATE", "SEVERITY", "DETECTED", "TITLE"], &["incident", "state", "severity", "detectedAt", "title"])
+            rows(
+                v,
+                &["INCIDENT", "STATE", "SEVERITY", "DETECTED", "TITLE"],
+                &["incident", "state", "severity", "detectedAt", "title"],
+            )
         });
         return Ok(());
     };
     let path = format!("/api/v1/incidents/{}", escape(id));
-    for (wanted, kind, text) in [(acknowledge, "acknowledged", "seen"), (resolve.is_some(), "resolved", resolve.unwrap_or_default())] {
+    for (wanted, kind, text) in
+        [(acknowledge, "acknowledged", "seen"), (resolve.is_some(), "resolved", resolve.unwrap_or_default())]
+    {
         if wanted {
             accepted(cli, &api.post(&format!("{path}/notes"), &json!({"kind": kind, "text": text})).await?)?;
         }
@@ -200,7 +215,13 @@ async fn incidents(
         let found = api.get(&path).await?;
         document(cli.output, &found, |v| {
             let entries = v.get("timeline").cloned().unwrap_or(json!([]));
-            format!("{} {}\n{}\n\n{}", field(v, "incident"), field(v, "title"), field(v, "status"), rows(&entries, &["TIME", "WHAT", "EVENT"], &["at", "sentence", "seq"]))
+            format!(
+                "{} {}\n{}\n\n{}",
+                field(v, "incident"),
+                field(v, "title"),
+                field(v, "status"),
+                rows(&entries, &["TIME", "WHAT", "EVENT"], &["at", "sentence", "seq"])
+            )
         });
     }
     Ok(())
@@ -224,7 +245,8 @@ async fn why(api: &Api, incident: Option<&str>, confirm: bool, reject: bool) -> 
 }
 
 fn dora(v: &Value) -> String {
-    let seconds = |key: &str| v.pointer(key).and_then(Value::as_f64).map_or("unknown".to_owned(), |s| format!("{s:.0} s"));
+    let seconds =
+        |key: &str| v.pointer(key).and_then(Value::as_f64).map_or("unknown".to_owned(), |s| format!("{s:.0} s"));
     let share = |key: &str| {
         let s = &v[key];
         let percent = s["value"].as_f64().map_or("unknown".to_owned(), |x| format!("{:.0} %", x * 100.0));

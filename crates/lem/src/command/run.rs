@@ -69,12 +69,14 @@ pub(crate) fn pipeline_config(settings: &Settings) -> Result<PipelineConfig, Fai
 fn request(arguments: &Run, directory: &Path, root: &Path) -> Result<RunRequest, Failure> {
     let mut inputs = IndexMap::new();
     for input in &arguments.inputs {
-        let (key, value) = input.split_once('=').ok_or_else(|| usage(format!("--input {input}: expected KEY=VALUE")))?;
+        let (key, value) =
+            input.split_once('=').ok_or_else(|| usage(format!("--input {input}: expected KEY=VALUE")))?;
         inputs.insert(key.to_owned(), value.to_owned());
     }
     let mut secrets = IndexMap::new();
     for name in &arguments.secrets {
-        let value = std::env::var(name).map_err(|_| usage(format!("--secret {name}: there is no environment variable {name}")))?;
+        let value = std::env::var(name)
+            .map_err(|_| usage(format!("--secret {name}: there is no environment variable {name}")))?;
         secrets.insert(name.clone(), value);
     }
     Ok(RunRequest {
@@ -117,10 +119,14 @@ fn warn(prepared: &Prepared) {
 }
 
 fn plan(cli: &Cli, prepared: &Prepared) -> Result<(), Failure> {
-    let jobs = |p: &lem_pipeline::Plan| p.jobs.iter().map(|j| json!({"job": j.job, "name": j.name, "needs": j.needs})).collect::<Vec<_>>();
+    let jobs = |p: &lem_pipeline::Plan| {
+        p.jobs.iter().map(|j| json!({"job": j.job, "name": j.name, "needs": j.needs})).collect::<Vec<_>>()
+    };
     let plans: Vec<Value> = prepared.plans.iter().map(|p| json!({"file": p.file, "jobs": jobs(p)})).collect();
     crate::print::document(cli.output, &Value::Array(plans), |_| {
-        let one = |p: &lem_pipeline::Plan| format!("{}\n{}", p.file, lem_pipeline::report::graph(&p.jobs, lem_pipeline::report::GraphFormat::Text));
+        let one = |p: &lem_pipeline::Plan| {
+            format!("{}\n{}", p.file, lem_pipeline::report::graph(&p.jobs, lem_pipeline::report::GraphFormat::Text))
+        };
         prepared.plans.iter().map(one).collect::<String>()
     });
     Ok(())
@@ -141,7 +147,9 @@ fn listener(output: Output) -> Listener {
 fn fact_line(fact: &PipelineFact) {
     match fact {
         PipelineFact::JobStarted(f) => eprintln!("{} | started", f.job),
-        PipelineFact::JobFinished(f) => eprintln!("{} | {} in {:.1} s", f.job, word(f.conclusion), f.duration_ms as f64 / 1e3),
+        PipelineFact::JobFinished(f) => {
+            eprintln!("{} | {} in {:.1} s", f.job, word(f.conclusion), f.duration_ms as f64 / 1e3)
+        }
         PipelineFact::JobSkipped(f) => eprintln!("{} | skipped: {}", f.job, f.why),
         _ => {}
     }
@@ -166,5 +174,7 @@ fn report(cli: &Cli, result: &RunResult) {
             json!({"run": r.run, "file": r.file, "name": r.name, "outcome": r.outcome.outcome, "errors": r.outcome.errors, "seconds": r.outcome.duration_ms as f64 / 1e3, "jobs": jobs, "artifacts": artifacts})
         })
         .collect();
-    crate::print::document(cli.output, &Value::Array(runs), |_| result.runs.iter().map(|r| run_report(&r.view)).collect::<String>());
+    crate::print::document(cli.output, &Value::Array(runs), |_| {
+        result.runs.iter().map(|r| run_report(&r.view)).collect::<String>()
+    });
 }

@@ -62,7 +62,8 @@ impl DemoRepository {
     }
 
     fn git(&self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new("git").arg("-C").arg(&self.root).args(arguments).output().context("cannot run git")?;
+        let output =
+            Command::new("git").arg("-C").arg(&self.root).args(arguments).output().context("cannot run git")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "git {}: {}", arguments.join(" "), complaint.trim());
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

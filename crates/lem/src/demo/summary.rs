@@ -55,7 +55,8 @@ async fn runs(the_loop: &Loop) -> Result<Vec<Value>> {
 fn release(release: &Release, incidents: &[Incident]) -> Value {
     let cause = incidents.iter().find_map(|i| {
         let attribution = i.attribution.as_ref()?;
-        let cause = attribution.proposed.causes.first().filter(|c| c.deployment.as_ref() == Some(&release.plan.deployment))?;
+        let cause =
+            attribution.proposed.causes.first().filter(|c| c.deployment.as_ref() == Some(&release.plan.deployment))?;
         Some((attribution.proposed.onset.clone(), cause.sentence.clone()))
     });
     let finished = release.finished.as_ref().map(|(_, f)| f.outcome);
@@ -69,7 +70,8 @@ fn release(release: &Release, incidents: &[Incident]) -> Value {
     let off = release.weights.iter().rev().find(|(_, w)| *w == 0).map(|(at, _)| *at);
     // The clock starts when customers could notice: at the first traffic, or at the onset when that came later.
     let began = cause.as_ref().and_then(|(onset, _)| onset.as_ref().map(|o| o.from)).into_iter().chain(exposed).max();
-    let seconds = (outcome == "rolled_back").then_some(()).and_then(|()| Some(off?.duration_since(began?).as_secs_f64()));
+    let seconds =
+        (outcome == "rolled_back").then_some(()).and_then(|()| Some(off?.duration_since(began?).as_secs_f64()));
     json!({
         "version": release.plan.version,
         "commit": release.plan.sha,
@@ -106,7 +108,13 @@ pub(crate) fn text(summary: &Value) -> String {
     }
     for i in items("incidents") {
         let score = i["attribution_score"].as_f64().map_or("unknown".to_owned(), |s| format!("{s:.2}"));
-        out += &format!("{}  {}, cause {} ({score}, {})\n", text_of(&i["incident"]), text_of(&i["title"]), text_of(&i["cause_commit"]), text_of(&i["attribution"]));
+        out += &format!(
+            "{}  {}, cause {} ({score}, {})\n",
+            text_of(&i["incident"]),
+            text_of(&i["title"]),
+            text_of(&i["cause_commit"]),
+            text_of(&i["attribution"])
+        );
         out += &format!("         report: {}\n", text_of(&i["report"]));
     }
     let ledger = &summary["ledger"];

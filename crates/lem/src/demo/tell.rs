@@ -87,7 +87,8 @@ impl Teller {
 }
 
 fn line(bar: &ProgressBar, started: Instant, text: &str) {
-    let text = if text.is_empty() { String::new() } else { format!("{:>6.1} s  {text}", started.elapsed().as_secs_f64()) };
+    let text =
+        if text.is_empty() { String::new() } else { format!("{:>6.1} s  {text}", started.elapsed().as_secs_f64()) };
     if bar.is_hidden() {
         eprintln!("{text}");
     } else {

@@ -10,8 +10,19 @@ use lem_model::Diagnostic;
 
 /// Providers Argo Rollouts knows; one of them works here.
 const PROVIDERS: [&str; 13] = [
-    "prometheus", "kayenta", "web", "datadog", "wavefront", "newRelic", "job", "cloudWatch", "graphite", "influxdb",
-    "skywalking", "plugin", "apacheSkyWalking",
+    "prometheus",
+    "kayenta",
+    "web",
+    "datadog",
+    "wavefront",
+    "newRelic",
+    "job",
+    "cloudWatch",
+    "graphite",
+    "influxdb",
+    "skywalking",
+    "plugin",
+    "apacheSkyWalking",
 ];
 
 /// Known templates by name.
@@ -69,7 +80,8 @@ impl Templates {
                 let known = self.0.keys().map(String::as_str);
                 let hint = lem_model::diagnostic::nearest(&name, known).map(|near| format!("did you mean \"{near}\"?"));
                 let at = name_node.unwrap_or(item).place(reader.file());
-                let mut unknown = Diagnostic::error("unknown-template", format!("no AnalysisTemplate is called {name}"), at);
+                let mut unknown =
+                    Diagnostic::error("unknown-template", format!("no AnalysisTemplate is called {name}"), at);
                 unknown.hint = hint;
                 reader.report(unknown);
                 continue;
@@ -181,7 +193,8 @@ fn metric(reader: &Reader, node: &Node, dry: &[String]) -> Option<Metric> {
         limits.mode = Mode::DryRun;
     }
     limits.interval_ms = fields.take("interval").and_then(|n| duration_ms(reader, n, "interval"));
-    limits.initial_delay_ms = fields.take("initialDelay").and_then(|n| duration_ms(reader, n, "initialDelay")).unwrap_or(0);
+    limits.initial_delay_ms =
+        fields.take("initialDelay").and_then(|n| duration_ms(reader, n, "initialDelay")).unwrap_or(0);
     limits.count = fields.take("count").and_then(|n| int(reader, n, "count"));
     for (key, target) in [
         ("failureLimit", &mut limits.failure_limit),
@@ -228,7 +241,11 @@ fn provider(reader: &Reader, node: &Node) -> Option<String> {
     match entry.key.text() {
         Some("prometheus") => {}
         Some(other) if PROVIDERS.contains(&other) => {
-            reader.error(&entry.key, "unsupported-provider", format!("provider {other} is not supported; use prometheus"));
+            reader.error(
+                &entry.key,
+                "unsupported-provider",
+                format!("provider {other} is not supported; use prometheus"),
+            );
             return None;
         }
         other => {

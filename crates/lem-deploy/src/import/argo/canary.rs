@@ -6,8 +6,7 @@ use crate::model::{Background, Method, Step, Strategy, WEIGHT_TOTAL};
 use lem_engine_yaml::{Fields, Node, Reader};
 
 /// Routers Argo Rollouts knows; here the embedded one takes their place.
-const ROUTERS: [&str; 9] =
-    ["alb", "ambassador", "apisix", "appMesh", "istio", "nginx", "plugins", "smi", "traefik"];
+const ROUTERS: [&str; 9] = ["alb", "ambassador", "apisix", "appMesh", "istio", "nginx", "plugins", "smi", "traefik"];
 
 /// What of the traffic routing the steps need.
 #[derive(Debug, Default)]
@@ -108,11 +107,9 @@ fn delays(reader: &Reader, fields: &mut Fields<'_>, routing: &Routing, strategy:
     let delay = fields.take("scaleDownDelaySeconds");
     let abort = fields.take("abortScaleDownDelaySeconds");
     let dynamic = fields.take("dynamicStableScale");
-    for (name, node) in [
-        ("scaleDownDelaySeconds", delay),
-        ("abortScaleDownDelaySeconds", abort),
-        ("dynamicStableScale", dynamic),
-    ] {
+    for (name, node) in
+        [("scaleDownDelaySeconds", delay), ("abortScaleDownDelaySeconds", abort), ("dynamicStableScale", dynamic)]
+    {
         if let Some(node) = node.filter(|_| !routing.given) {
             let message = format!("{name} needs trafficRouting");
             reader.error_with_hint(node, "needs-routing", message, "add trafficRouting: {}");
@@ -138,7 +135,8 @@ fn scale_down(
 ) {
     strategy.scale_down_delay_ms =
         delay.and_then(|n| seconds_ms(reader, n, "scaleDownDelaySeconds")).unwrap_or(SCALE_DOWN_DELAY_MS);
-    let abort_ms = abort.and_then(|n| seconds_ms(reader, n, "abortScaleDownDelaySeconds")).unwrap_or(SCALE_DOWN_DELAY_MS);
+    let abort_ms =
+        abort.and_then(|n| seconds_ms(reader, n, "abortScaleDownDelaySeconds")).unwrap_or(SCALE_DOWN_DELAY_MS);
     // 0 means: never scale an aborted version down.
     strategy.abort_scale_down_delay_ms = Some(abort_ms).filter(|ms| *ms > 0);
     if let Some(n) = fields.take("scaleDownDelayRevisionLimit")

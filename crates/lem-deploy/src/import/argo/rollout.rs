@@ -36,7 +36,10 @@ fn spec(reader: &Reader, node: &Node, templates: &Templates) -> Option<Strategy>
         method: Method::Canary,
         replicas: fields.take("replicas").and_then(|n| count(reader, n, "replicas")),
         progress_deadline_ms: PROGRESS_DEADLINE_MS,
-        min_ready_ms: fields.take("minReadySeconds").and_then(|n| seconds_ms(reader, n, "minReadySeconds")).unwrap_or(0),
+        min_ready_ms: fields
+            .take("minReadySeconds")
+            .and_then(|n| seconds_ms(reader, n, "minReadySeconds"))
+            .unwrap_or(0),
         scale_down_delay_ms: SCALE_DOWN_DELAY_MS,
         abort_scale_down_delay_ms: Some(SCALE_DOWN_DELAY_MS),
         history: HISTORY,
@@ -57,7 +60,12 @@ fn spec(reader: &Reader, node: &Node, templates: &Templates) -> Option<Strategy>
         strategy.history = n;
     }
     if let Some(n) = fields.take("paused").filter(|n| reader.boolean(n, "paused") == Some(true)) {
-        reader.error_with_hint(n, "unsupported-key", "paused: true is not supported", "pause a rollout with lem deploy");
+        reader.error_with_hint(
+            n,
+            "unsupported-key",
+            "paused: true is not supported",
+            "pause a rollout with lem deploy",
+        );
     }
     if let Some(mut f) = fields.take("analysis").and_then(|n| reader.fields(n, "analysis")) {
         f.take("successfulRunHistoryLimit").map(|n| count(reader, n, "successfulRunHistoryLimit"));
@@ -65,7 +73,11 @@ fn spec(reader: &Reader, node: &Node, templates: &Templates) -> Option<Strategy>
         f.finish();
     }
     if let Some(n) = fields.take("rollbackWindow") {
-        reader.warning(n, "unused-key", "rollbackWindow counts revisions; the window of lem.yaml, rollback.window, counts");
+        reader.warning(
+            n,
+            "unused-key",
+            "rollbackWindow counts revisions; the window of lem.yaml, rollback.window, counts",
+        );
     }
     let found = fields.require("strategy").is_some_and(|n| method(reader, n, templates, &mut strategy));
     fields.finish();

@@ -35,7 +35,9 @@ pub(super) fn step(reader: &Reader, node: &Node, routing: &Routing, templates: &
             analysis.map(Step::Analysis)
         }
         "setCanaryScale" => needs_routing(reader, &entry.key, kind, routing).then(|| canary_scale(reader, value))?,
-        "setHeaderRoute" => needs_routing(reader, &entry.key, kind, routing).then(|| header_route(reader, value, routing))?,
+        "setHeaderRoute" => {
+            needs_routing(reader, &entry.key, kind, routing).then(|| header_route(reader, value, routing))?
+        }
         "setMirrorRoute" | "experiment" | "plugin" => {
             needs_routing_for(reader, &entry.key, kind, routing);
             reader.error(&entry.key, "unsupported-step", format!("step {kind} is not supported"));

@@ -8,10 +8,51 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 const KNOWN: &[&str] = &[
-    "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len", "index", "print", "println", "printf", "html", "urlquery", "js",
-    "query", "first", "label", "value", "strvalue", "args", "reReplaceAll", "safeHtml", "match", "title", "toUpper", "toLower",
-    "graphLink", "tableLink", "sortByLabel", "stripPort", "stripDomain", "humanize", "humanize1024", "humanizeDuration",
-    "humanizePercentage", "humanizeTimestamp", "toTime", "toDuration", "now", "pathPrefix", "externalURL", "parseDuration",
+    "and",
+    "or",
+    "not",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "len",
+    "index",
+    "print",
+    "println",
+    "printf",
+    "html",
+    "urlquery",
+    "js",
+    "query",
+    "first",
+    "label",
+    "value",
+    "strvalue",
+    "args",
+    "reReplaceAll",
+    "safeHtml",
+    "match",
+    "title",
+    "toUpper",
+    "toLower",
+    "graphLink",
+    "tableLink",
+    "sortByLabel",
+    "stripPort",
+    "stripDomain",
+    "humanize",
+    "humanize1024",
+    "humanizeDuration",
+    "humanizePercentage",
+    "humanizeTimestamp",
+    "toTime",
+    "toDuration",
+    "now",
+    "pathPrefix",
+    "externalURL",
+    "parseDuration",
     "urlQueryEscape",
 ];
 
@@ -395,7 +436,11 @@ mod tests {
     fn context() -> Context {
         let sample = Sample { labels: [("instance".to_owned(), "a:9".to_owned())].into(), value: 5.0 };
         Context {
-            labels: [("service".to_owned(), "shop".to_owned()), ("instance".to_owned(), "web.example.com:80".to_owned())].into(),
+            labels: [
+                ("service".to_owned(), "shop".to_owned()),
+                ("instance".to_owned(), "web.example.com:80".to_owned()),
+            ]
+            .into(),
             value: 0.1234,
             answers: [("up".to_owned(), vec![sample]), ("none".to_owned(), vec![])].into(),
             ..Context::default()
@@ -413,7 +458,10 @@ mod tests {
         check("{{ $value | humanizePercentage }}", "12.34%");
         check("{{ humanize 1234567.0 }} {{ humanize 0.00002 }}", "1.235M 20u");
         check("{{ humanize1024 2048 }}", "2ki");
-        check("{{ humanizeDuration 3725 }} {{ humanizeDuration 0.5 }} {{ 59.5 | humanizeDuration }}", "1h 2m 5s 500ms 59.5s");
+        check(
+            "{{ humanizeDuration 3725 }} {{ humanizeDuration 0.5 }} {{ 59.5 | humanizeDuration }}",
+            "1h 2m 5s 500ms 59.5s",
+        );
         check("{{ humanizeTimestamp 1435065584.128 }}", "2015-06-23 13:19:44.128 +0000 UTC");
         check("{{ printf \"%.2f %s %5d|%-4s|%%\" $value \"x\" 42 \"ab\" }}", "0.12 x    42|ab  |%");
         check("{{ if gt $value 0.1 }}high{{ else if eq $value 0.0 }}zero{{ else }}low{{ end }}", "high");

@@ -79,7 +79,7 @@ impl Value {
 }
 
 /// `%v` of a float64: `%g` with the shortest digits, exponent from 1e21 on.
-pub fn go_float(v: f64) -> String {
+pub(super) fn go_float(v: f64) -> String {
     if v.is_nan() || v.is_infinite() || v == 0.0 {
         return lem_engine_promql::number::format_sample(v);
     }
