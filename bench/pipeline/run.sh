@@ -31,17 +31,14 @@ measure() {
   local name=$1 walls=() peaks=() i
   shift
   for i in $(seq "$rounds"); do
-    python3 - "$work/sample" "$@" <<'PY'
-import resource, subprocess, sys, time
-start = time.monotonic()
-done = subprocess.run(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-wall = time.monotonic() - start
-if done.returncode != 0:
-    sys.exit(f"{sys.argv[2]}: exit {done.returncode}: {done.stderr.decode()[-500:]}")
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-open(sys.argv[1], "w").write(f"{wall:.3f} {peak:.1f}\n")
-PY
-    read -r w p < "$work/sample"
+    local start=$EPOCHREALTIME w p
+    # A small launcher: the peak of a process counts what its parent had in memory when it was forked.
+    if ! /usr/bin/time -f %M -o "$work/peak" "$@" > "$work/said" 2>&1; then
+      tail -5 "$work/said" >&2
+      exit 1
+    fi
+    w=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }')
+    p=$(awk '{ printf "%.1f", $1 / 1024 }' "$work/peak")
     walls+=("$w")
     peaks+=("$p")
   done
