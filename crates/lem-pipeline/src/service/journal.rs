@@ -76,6 +76,9 @@ async fn write(recorder: Recorder, mut incoming: mpsc::UnboundedReceiver<Entry>)
             }
         }
         let result = append(&recorder, batch).await;
+        if let Err(error) = &result {
+            failed = Some(error.to_string());
+        }
         for tell in waiting {
             let _ = tell.send(match (&result, &failed) {
                 (Ok(()), None) => Ok(()),
