@@ -196,7 +196,9 @@ fn file(reader: &Reader, root: &Path, node: &Node, path: &str) -> Option<String>
     match lem_source::read_file(&root.join(path)) {
         Ok(text) => Some(text),
         Err(lem_source::ProjectError::Invalid(found)) => {
-            found.into_iter().for_each(|d| reader.report(d));
+            for diagnostic in found {
+                reader.report(diagnostic);
+            }
             None
         }
         Err(error) => {
@@ -389,7 +391,7 @@ fn migrations(reader: &Reader, fields: &mut Fields<'_>) -> Option<MigrationClass
 }
 
 fn rollback(reader: &Reader, fields: &mut Fields<'_>) -> (Duration, usize) {
-    let (mut window, mut keep) = (Duration::from_secs(24 * 3600), 3);
+    let (mut window, mut keep) = (Duration::from_hours(24), 3);
     if let Some(mut f) = fields.take("rollback").and_then(|n| reader.fields(n, "rollback")) {
         if let Some(ms) = f.take("window").and_then(|n| reader.duration_ms(n, "window")) {
             window = Duration::from_millis(ms);

@@ -212,8 +212,8 @@ impl Strategy {
 
     /// The canary's weight while a step is under way: that of the last `setWeight` up to it.
     pub fn weight_at(&self, index: usize) -> u32 {
-        let reached = self.steps.iter().take(index + 1).rev();
-        reached.filter_map(Step::weight).next().unwrap_or(0)
+        let mut reached = self.steps.iter().take(index + 1).rev();
+        reached.find_map(Step::weight).unwrap_or(0)
     }
 }
 

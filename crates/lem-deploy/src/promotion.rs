@@ -67,7 +67,7 @@ fn verified(lane: &Lane) -> Option<&Placed> {
 
 fn newest(state: &State, service: &Service, branch: Option<&str>) -> Option<Artifact> {
     let runs = state.succeeded.iter().rev().filter(|(_, _, on)| branch.is_none_or(|branch| branch == on));
-    let with_artifact =
+    let mut with_artifact =
         runs.filter_map(|(run, ..)| state.artifacts.get(run)?.iter().rev().find(|a| a.name == service.artifact));
-    with_artifact.cloned().next()
+    with_artifact.next().cloned()
 }

@@ -197,13 +197,16 @@ impl RolloutsView {
     }
 
     /// A rollout by its id: under way, or ended.
-    pub fn rollout(&self, id: &DeploymentId) -> Option<Result<RolloutRow, EndedRow>> {
+    pub fn rollout(&self, id: &DeploymentId) -> Option<Result<RolloutRow, Box<EndedRow>>> {
         let lanes = || self.state.lanes.values();
         let running = lanes().filter_map(|l| l.rollout.as_ref()).find(|r| r.planned.deployment == *id);
         if let Some(rollout) = running {
             return Some(Ok(row(rollout)));
         }
-        lanes().flat_map(|l| l.ended.iter().rev()).find(|e| e.planned.deployment == *id).map(|e| Err(ended(e)))
+        lanes()
+            .flat_map(|l| l.ended.iter().rev())
+            .find(|e| e.planned.deployment == *id)
+            .map(|e| Err(Box::new(ended(e))))
     }
 
     /// The record of an ended rollout in Markdown.

@@ -109,7 +109,9 @@ pub fn import(text: &str, file: &str) -> (Option<Dashboard>, Vec<Diagnostic>) {
 fn add(node: &Node, file: &str, dashboard: &mut Dashboard, found: &mut Vec<Diagnostic>) {
     let kind = text_at(node, "type").unwrap_or_default();
     if kind == "row" {
-        items(node, "panels").iter().for_each(|inner| add(inner, file, dashboard, found));
+        for inner in items(node, "panels") {
+            add(inner, file, dashboard, found);
+        }
         return;
     }
     if dashboard.panels.len() >= MAX_PANELS {

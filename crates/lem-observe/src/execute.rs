@@ -7,7 +7,7 @@ use crate::incident::Incidents;
 use crate::notify::Notifier;
 use crate::plan::alert::Change;
 use crate::rules::{Evaluator, FiringBefore, GroupReport, GroupState, alert_id, map};
-use crate::scrape::{Scraper, Source, Target, TargetHealth, health, relabel};
+use crate::scrape::{Scraper, Source, Target, TargetHealth, relabel};
 use futures::future::join_all;
 use lem_engine_promql::Labels;
 use lem_ledger::{Consumer, EventLog, Filter, Recorder};
@@ -164,11 +164,6 @@ fn configured(config: &ScrapeConfig, address: &str, labels: &BTreeMap<String, St
         body_limit: config.body_size_limit,
         metric_relabel: config.metric_relabel.clone(),
     })
-}
-
-/// Health of targets before their first scrape, for the API.
-pub(crate) fn unscraped(target: &Target) -> TargetHealth {
-    health(target)
 }
 
 /// What the rules loop needs.

@@ -14,12 +14,6 @@ pub struct Cli {
     /// Form of what is printed on standard output.
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
     pub output: Output,
-    /// Address of a running `lem up`; found through the repository when not given.
-    #[arg(long, global = true, env = "LEM_SERVER", value_name = "URL")]
-    pub server: Option<String>,
-    /// Token for what writes; found through the repository when not given.
-    #[arg(long, global = true, env = "LEM_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -46,7 +40,7 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Runs the loop on every new commit of the watched branch, and serves API and UI.
+    /// Runs the loop on every new commit of the watched branch.
     Up(Up),
     /// Runs the whole loop on the example repository and tells what happens.
     Demo(Demo),
@@ -62,16 +56,6 @@ pub enum Command {
     /// Looks into pipelines without running them.
     #[command(subcommand)]
     Pipeline(Pipeline),
-    /// Deploys a commit whose artifact is stored.
-    Deploy {
-        /// Commit; the head of the watched branch when not given.
-        sha: Option<String>,
-        #[command(flatten)]
-        target: Target,
-        /// Why, when it is against the rules (freeze, window).
-        #[arg(long)]
-        reason: Option<String>,
-    },
     /// What is where, and what is on its way.
     Status {
         /// One service only.
@@ -131,36 +115,6 @@ pub enum Command {
         /// Rollout; the latest when not given.
         deployment: Option<String>,
     },
-    /// Asks a PromQL question.
-    Query {
-        /// Expression.
-        expr: String,
-        /// As a range: how far back, such as 30m.
-        #[arg(long)]
-        since: Option<String>,
-        /// Distance of points in a range.
-        #[arg(long, default_value = "15s")]
-        step: String,
-    },
-    /// Searches logs, by LogQL or by words.
-    Logs {
-        /// Query.
-        query: Vec<String>,
-        /// Follow.
-        #[arg(short = 'f', long)]
-        tail: bool,
-        /// How far back.
-        #[arg(long, default_value = "1h")]
-        since: String,
-        /// Most lines.
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-        /// Patterns instead of lines.
-        #[arg(long)]
-        patterns: bool,
-    },
-    /// Alerts and their state.
-    Alerts,
     /// Incidents, or one of them.
     Incidents {
         /// Incident.
@@ -168,12 +122,6 @@ pub enum Command {
         /// The report instead of the state: Markdown on standard output.
         #[arg(long)]
         report: bool,
-        /// Acknowledge it.
-        #[arg(long)]
-        acknowledge: bool,
-        /// Resolve it, and say how.
-        #[arg(long, value_name = "TEXT")]
-        resolve: Option<String>,
     },
     /// Ranked causes of an incident, with their factors and what speaks against them.
     Why {
@@ -205,15 +153,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Up {
-    /// Address to serve on.
-    #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<String>,
     /// Where state is kept; .lem in the repository when not given.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// End once everything known at start has been dealt with.
-    #[arg(long, hide = true)]
-    pub once: bool,
 }
 
 #[derive(Debug, Args)]
@@ -224,9 +166,6 @@ pub struct Demo {
     /// Requests per second of the load.
     #[arg(long, default_value_t = 200)]
     pub rate: u32,
-    /// Address of API and UI.
-    #[arg(long, default_value = "127.0.0.1:7733")]
-    pub listen: String,
     /// End when the story is told, also on a terminal.
     #[arg(long)]
     pub exit: bool,

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Runs the demo.
 pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
     let kept = directory(arguments)?;
-    let stage = Stage::set(&kept, arguments).await.map_err(Failure::from)?;
+    let stage = Stage::set(&kept).await.map_err(Failure::from)?;
     let teller = Teller::start(stage.the_loop.log(), cli.output);
     let told = tell_story(&stage, &teller, arguments).await;
     stage.cancel_load.cancel();
@@ -59,14 +59,15 @@ pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
     Ok(())
 }
 
-/// On a terminal the UI stays up until interrupted; without one the command ends and says how to open what it left.
+/// On a terminal the loop stays up until interrupted; without one the command ends and says how to look at what it left.
 async fn stay(stage: &Stage, arguments: &Demo, kept: &std::path::Path) {
+    let shop = kept.join("shop");
     if std::io::stdout().is_terminal() && !arguments.exit {
-        eprintln!("\nlook around: {}\nCtrl-C ends it", stage.the_loop.address_with_token());
+        eprintln!("\nthe shop is on {}, its repository is {}; Ctrl-C ends it", stage.router, shop.display());
         let _interrupted = tokio::signal::ctrl_c().await;
         return;
     }
-    eprintln!("\nopen it again with: lem up -C {} --listen {}", kept.join("shop").display(), arguments.listen);
+    eprintln!("\nlook at it: lem why -C {0}, lem ledger list -C {0}; run it again: lem up -C {0}", shop.display());
 }
 
 fn directory(arguments: &Demo) -> Result<PathBuf, Failure> {
@@ -94,7 +95,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(kept: &std::path::Path, arguments: &Demo) -> Result<Self> {
+    async fn set(kept: &std::path::Path) -> Result<Self> {
         let (router_port, pager_port) = (free_port()?, free_port()?);
         let adapt = |name: &str, text: String| match name {
             "lem.yaml" => text.replace("127.0.0.1:8080", &format!("127.0.0.1:{router_port}")),
@@ -103,7 +104,7 @@ impl Stage {
         };
         let repository = DemoRepository::create(&kept.join("shop"), adapt)?;
         tokio::spawn(tell::pager(pager_port));
-        let options = LoopOptions { listen: Some(arguments.listen.clone()), ..LoopOptions::new(&repository.root) };
+        let options = LoopOptions::new(&repository.root);
         let the_loop =
             Loop::start(options).await.map_err(|f| anyhow::anyhow!("{f}")).context("the loop does not start")?;
         Ok(Self {

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 /// A command that did not end well.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Exit code.
-    pub code: u8,
+    pub(crate) code: u8,
     message: String,
     /// Findings in the user's files, shown one by one.
-    pub diagnostics: Vec<Diagnostic>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 impl fmt::Display for Failure {
@@ -30,6 +30,11 @@ fn failure(code: u8, message: impl Into<String>) -> Failure {
 /// A negative result: tests failed, verification failed. The message may be empty when all was said already.
 pub(crate) fn negative(message: impl Into<String>) -> Failure {
     failure(1, message)
+}
+
+/// Somebody stopped it.
+pub(crate) fn interrupted() -> Failure {
+    failure(130, "")
 }
 
 /// The caller or a file is wrong.
@@ -77,7 +82,7 @@ impl From<lem_source::git::GitError> for Failure {
 }
 
 /// Says what went wrong on standard error and gives the exit code.
-pub fn report(result: Result<(), Failure>, directory: &std::path::Path) -> ExitCode {
+pub(crate) fn report(result: Result<(), Failure>, directory: &std::path::Path) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     for diagnostic in &failure.diagnostics {

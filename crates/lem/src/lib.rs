@@ -1,10 +1,9 @@
 //! The `lem` binary: command line, configuration, wiring. The only crate that names everyone.
 //!
 //! In: what people type, `lem.yaml`, the environment. Out: text, JSON or exit codes; a running loop under `lem up`.
-//! No stage logic lives here: a command either asks a running server, or calls one stage.
+//! No stage logic lives here: a command reads or writes the ledger, or calls one stage.
 
 pub mod cli;
-mod client;
 mod command;
 mod demo;
 mod exit;
@@ -50,9 +49,9 @@ async fn asynchronous(cli: &Cli, directory: &Path) -> Result<(), Failure> {
         Command::Up(arguments) => up::up(directory, arguments).await,
         Command::Demo(arguments) => demo::demo(cli, arguments).await,
         Command::Run(arguments) => command::run::run(cli, arguments, directory).await,
-        Command::Doctor => command::doctor::doctor(cli, directory).await,
+        Command::Doctor => command::doctor::doctor(cli, directory),
         Command::Ledger(arguments) => command::ledger::ledger(cli, arguments, directory).await,
-        _ => command::remote::remote(cli, directory).await,
+        _ => command::local::local(cli, directory).await,
     }
 }
 

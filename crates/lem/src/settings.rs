@@ -6,9 +6,6 @@ use lem_model::Diagnostic;
 use lem_source::{CONFIG_FILE, Project};
 use std::path::{Path, PathBuf};
 
-/// Address when nothing is said.
-pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7733";
-
 /// Settings of the program itself; stages read their own sections.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -16,10 +13,6 @@ pub(crate) struct Settings {
     pub(crate) project: Project,
     /// Where state is kept.
     pub(crate) data: PathBuf,
-    /// Address to serve on.
-    pub(crate) listen: String,
-    /// Whether reading needs a token too.
-    pub(crate) read_needs_token: bool,
     database: Option<String>,
     origin: Option<String>,
 }
@@ -35,8 +28,6 @@ impl Settings {
         let reader = Reader::new(CONFIG_FILE);
         let mut settings = Self {
             data: data.map_or_else(|| crate::data_directory(&root), Path::to_path_buf),
-            listen: DEFAULT_LISTEN.to_owned(),
-            read_needs_token: false,
             database: None,
             origin: None,
             project,
@@ -47,24 +38,8 @@ impl Settings {
     }
 
     fn own_sections(&mut self, reader: &Reader) {
-        if let Some(mut fields) =
-            self.project.section("server").cloned().as_ref().and_then(|n| reader.fields(n, "server"))
-        {
-            if let Some(listen) = fields.take("listen").and_then(|n| reader.string(n, "listen")) {
-                self.listen = listen;
-            }
-            if let Some(read) = fields.take("read") {
-                match read.text() {
-                    Some("open") => {}
-                    Some("token") => self.read_needs_token = true,
-                    _ => reader.error(read, "wrong-value", "read must be open or token"),
-                }
-            }
-            fields.finish();
-        }
-        if let Some(mut fields) =
-            self.project.section("ledger").cloned().as_ref().and_then(|n| reader.fields(n, "ledger"))
-        {
+        let section = self.project.section("ledger").cloned();
+        if let Some(mut fields) = section.as_ref().and_then(|n| reader.fields(n, "ledger")) {
             self.database = fields.take("database").and_then(|n| reader.string(n, "database"));
             self.origin = fields.take("origin").and_then(|n| reader.string(n, "origin"));
             fields.finish();

@@ -9,10 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Runs the loop until it is told to stop.
 pub(crate) async fn up(directory: &Path, arguments: &Up) -> Result<(), Failure> {
     let mut options = LoopOptions::new(directory);
-    options.listen.clone_from(&arguments.listen);
     options.data.clone_from(&arguments.data);
     let the_loop = Loop::start(options).await?;
-    eprintln!("lem is up: {}", the_loop.address_with_token());
+    eprintln!("lem is up");
     for line in the_loop.introduction() {
         eprintln!("  {line}");
     }

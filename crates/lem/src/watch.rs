@@ -1,7 +1,7 @@
 //! Follows the watched branch: every new commit becomes `change.merged`, once.
 
 use crate::exit::Failure;
-use lem_ledger::{EventLog, Filter, Recorder};
+use lem_ledger::{Filter, Recorder};
 use lem_model::fact::ChangeMerged;
 use lem_model::{CommitSha, Event};
 use lem_source::git::{GitError, Repository};
@@ -51,7 +51,7 @@ impl Watcher {
             let Some(end) = page.last() else { return Ok(last) };
             next = end.seq + 1;
             let changes = page.iter().filter_map(Event::read::<ChangeMerged>).filter(|c| c.branch == self.branch);
-            last = changes.last().map(|c| c.sha).or(last);
+            last = changes.rev().next().map(|c| c.sha).or(last);
         }
     }
 

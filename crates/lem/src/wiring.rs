@@ -1,6 +1,5 @@
-//! The loop, put together: ledger, stages, ports, server. The only place that knows which stage answers whom.
+//! The loop, put together: ledger, stages, ports. The only place that knows which stage answers whom.
 
-use crate::client::ServerFile;
 use crate::command::ledger::failed;
 use crate::command::run::pipeline_config;
 use crate::exit::{Failure, invalid, usage};
@@ -11,6 +10,8 @@ use lem_feedback::{Config as FeedbackConfig, FeedbackOptions, FeedbackService, L
 use lem_ledger::verify::{Verdict, verify};
 use lem_ledger::{EventLog, Ledger, Recorder, View};
 use lem_model::{Diagnostic, IncidentId};
+use lem_observe::config::Section;
+use lem_observe::{ObserveOptions, ObserveService};
 use lem_pipeline::{Pipeline, PipelineService};
 use lem_source::CONFIG_FILE;
 use lem_source::git::Repository;
@@ -26,13 +27,12 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub(crate) struct LoopOptions {
     pub(crate) directory: PathBuf,
-    pub(crate) listen: Option<String>,
     pub(crate) data: Option<PathBuf>,
 }
 
 impl LoopOptions {
     pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), listen: None, data: None }
+        Self { directory: directory.to_owned(), data: None }
     }
 }
 
@@ -41,10 +41,218 @@ pub(crate) struct Loop {
     settings: Settings,
     ledger: Arc<Ledger>,
     feedback: FeedbackService,
-    server: ServerFile,
     introduction: Vec<String>,
     cancel: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     failure: watch::Receiver<Option<String>>,
     _lock: File,
+}
+
+/// What verification found.
+pub(crate) struct Verified {
+    pub(crate) events: u64,
+    pub(crate) intact: bool,
+}
+
+/// A stage at work.
+type Task = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+impl Loop {
+    /// Reads the configuration, opens the ledger, starts every stage.
+    pub(crate) async fn start(options: LoopOptions) -> Result<Self, Failure> {
+        let settings = Settings::read(&options.directory, options.data.as_deref())?;
+        std::fs::create_dir_all(&settings.data)
+            .map_err(|e| usage(format!("cannot create {}: {e}", settings.data.display())))?;
+        let lock = lock(&settings.data)?;
+        let repository = Repository::discover(&settings.project.root)?;
+        let branch = match &settings.project.branch {
+            Some(branch) => branch.clone(),
+            None => repository
+                .branch()?
+                .ok_or_else(|| usage("no branch is checked out; name one as branch: in lem.yaml"))?,
+        };
+        let deploy_config =
+            lem_deploy::config::read_section(&settings.project.root, settings.project.section("deploy"))
+                .map_err(invalid)?;
+        let pipeline_settings = pipeline_config(&settings)?;
+        let (section, feedback_config) = sections(&settings)?;
+
+        let ledger = Ledger::open(settings.ledger()).await.map_err(failed)?;
+        let log: Arc<dyn EventLog> = ledger.clone();
+        let clock: Arc<dyn lem_model::Clock> = Arc::new(lem_ledger::SystemClock);
+        let paths = metric_paths(&deploy_config);
+        let observe = ObserveService::new(ObserveOptions {
+            root: settings.project.root.clone(),
+            section,
+            data: settings.data.clone(),
+            log: log.clone(),
+            clock: clock.clone(),
+            paths,
+            external_url: String::new(),
+        })
+        .map_err(observing)?;
+        let pipeline = Pipeline::open(&settings.project.root, &settings.data.join("pipeline"), pipeline_settings);
+        let artifacts = Arc::new(pipeline.artifacts());
+        let pipeline = PipelineService::new(pipeline, log.clone());
+
+        let introduction = introduction(&settings, &branch, &deploy_config);
+        let mut deploy =
+            lem_deploy::Options::new(deploy_config, log.clone(), clock, settings.data.join("deploy"), artifacts);
+        deploy.branch = Some(branch.clone());
+        deploy.logs = Some(observe.sink());
+        deploy.metrics = Some(observe.answers());
+        deploy.health = Some(observe.answers());
+        deploy.interval = JUDGE_INTERVAL;
+        let deploy = lem_deploy::DeployService::new(deploy).await.map_err(|e| usage(chain(&e)))?;
+        observe.watch(deploy.exposition());
+
+        let feedback = FeedbackService::new(FeedbackOptions {
+            recorder: Recorder::new(log.clone(), lem_feedback::execute::SOURCE),
+            symptoms: observe.answers(),
+            config: feedback_config,
+            reports: settings.data.join("reports"),
+            kill_switch: settings.data.join("stop"),
+        });
+        let watcher = Watcher { repository, branch, recorder: Recorder::new(log, "/lem/watch") };
+
+        let cancel = CancellationToken::new();
+        let (say, failure) = watch::channel(None);
+        let mut tasks = JoinSet::new();
+        let token = || cancel.clone();
+        let (one, two, three) = (token(), token(), token());
+        let (four, five) = (token(), token());
+        let fed = feedback.clone();
+        let running: [(&'static str, Task); 5] = [
+            ("observe", Box::pin(async move { observe.serve(one).await.map_err(|e| chain(&e)) })),
+            (
+                "deploy",
+                Box::pin(async move {
+                    deploy.serve(two).await;
+                    Ok(())
+                }),
+            ),
+            ("pipeline", Box::pin(async move { pipeline.serve(three).await.map_err(|e| chain(&e)) })),
+            ("feedback", Box::pin(async move { fed.serve(four).await.map_err(|e| chain(&e)) })),
+            ("watch", Box::pin(async move { watcher.watch(five).await.map_err(|e| e.to_string()) })),
+        ];
+        for (name, task) in running {
+            let say = say.clone();
+            tasks.spawn(async move {
+                if let Err(why) = task.await {
+                    say.send_replace(Some(format!("{name} ended: {why}")));
+                }
+            });
+        }
+        Ok(Self { settings, ledger, feedback, introduction, cancel, tasks: Mutex::new(tasks), failure, _lock: lock })
+    }
+
+    /// The log.
+    pub(crate) fn log(&self) -> Arc<dyn EventLog> {
+        self.ledger.clone()
+    }
+
+    /// What feedback knows.
+    pub(crate) fn feedback(&self) -> View<LoopState> {
+        self.feedback.state().clone()
+    }
+
+    /// Top of the repository.
+    pub(crate) fn root(&self) -> &Path {
+        &self.settings.project.root
+    }
+
+    /// Where the report of an incident is.
+    pub(crate) fn report_path(&self, incident: &IncidentId) -> PathBuf {
+        self.settings.data.join("reports").join(format!("{incident}.md"))
+    }
+
+    /// What runs, in lines for people.
+    pub(crate) fn introduction(&self) -> &[String] {
+        &self.introduction
+    }
+
+    /// Signs the ledger as it stands and verifies it.
+    pub(crate) async fn verify(&self) -> anyhow::Result<Verified> {
+        self.ledger.checkpoint().await?;
+        let events = self.ledger.size().await?;
+        let verdict = verify(&self.settings.ledger(), &[]).await?;
+        Ok(Verified { events, intact: matches!(verdict, Verdict::Intact { .. }) })
+    }
+
+    /// Returns when a stage has ended that should not have.
+    pub(crate) async fn failed(&self) -> Failure {
+        let mut failure = self.failure.clone();
+        let why = match failure.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => "every stage ended".to_owned(),
+        };
+        crate::exit::unreachable(why)
+    }
+
+    /// Stops every stage and closes the ledger.
+    pub(crate) async fn stop(&self) {
+        self.cancel.cancel();
+        let mut tasks = self.tasks.lock().await;
+        while tasks.join_next().await.is_some() {}
+        if let Err(error) = self.ledger.close().await {
+            eprintln!("lem: the ledger did not close well: {error}; nothing acknowledged is lost");
+        }
+    }
+}
+
+/// Length of an interval of evidence.
+const JUDGE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Two loops over one data directory would each run everything.
+fn lock(data: &Path) -> Result<File, Failure> {
+    let path = data.join("lock");
+    let file = File::create(&path).map_err(|e| usage(format!("cannot write {}: {e}", path.display())))?;
+    file.try_lock().map_err(|_| usage(format!("another lem up runs on {}", data.display())))?;
+    Ok(file)
+}
+
+fn sections(settings: &Settings) -> Result<(Section, FeedbackConfig), Failure> {
+    let reader = Reader::new(CONFIG_FILE);
+    let section = settings.project.section("observe").map_or_else(Section::default, |n| Section::read(&reader, n));
+    let feedback =
+        settings.project.section("feedback").map_or_else(FeedbackConfig::default, |n| FeedbackConfig::read(&reader, n));
+    let found = reader.into_diagnostics();
+    if found.iter().any(Diagnostic::is_error) { Err(invalid(found)) } else { Ok((section, feedback)) }
+}
+
+fn metric_paths(config: &lem_deploy::config::Config) -> std::collections::BTreeMap<lem_model::ServiceName, String> {
+    let path = |s: &lem_deploy::config::Service| {
+        let metrics = s.environments.iter().find_map(|e| e.process.metrics.clone())?;
+        Some((s.name.clone(), metrics))
+    };
+    config.services.iter().filter_map(path).collect()
+}
+
+fn introduction(settings: &Settings, branch: &str, config: &lem_deploy::config::Config) -> Vec<String> {
+    let mut lines = vec![format!("watching {branch} of {}", settings.project.root.display())];
+    for service in &config.services {
+        for environment in &service.environments {
+            lines.push(format!("{} in {} on http://{}", service.name, environment.name, environment.listen));
+        }
+    }
+    lines.push(format!("state in {}", settings.data.display()));
+    lines
+}
+
+fn observing(error: lem_observe::ObserveError) -> Failure {
+    match error {
+        lem_observe::ObserveError::Config(found) => invalid(found),
+        other => usage(chain(&other)),
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
 }

@@ -121,7 +121,7 @@ fn rule(rule: &Rule) -> MatchRule {
 pub struct RouterMetrics(pub Arc<EmbeddedRouter>);
 
 impl Exposition for RouterMetrics {
-    fn job(&self) -> &str {
+    fn job(&self) -> &'static str {
         "lem-router"
     }
 

@@ -201,8 +201,8 @@ fn canary_replicas(scene: &Scene<'_>, rollout: &Rollout, weight: u32) -> u32 {
         return replicas;
     }
     let by = |percent: u32| (u64::from(replicas) * u64::from(percent)).div_ceil(u64::from(WEIGHT_TOTAL)) as u32;
-    let reached = strategy.steps.iter().take(rollout.step + 1).rev();
-    let scale = reached.filter_map(|s| if let Step::CanaryScale(scale) = s { Some(*scale) } else { None }).next();
+    let mut reached = strategy.steps.iter().take(rollout.step + 1).rev();
+    let scale = reached.find_map(|s| if let Step::CanaryScale(scale) = s { Some(*scale) } else { None });
     match scale {
         Some(CanaryScale::Replicas(n)) => n.min(crate::config::REPLICAS_MAX),
         Some(CanaryScale::Weight(percent)) => by(percent.min(WEIGHT_TOTAL)),

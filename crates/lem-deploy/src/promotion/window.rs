@@ -10,7 +10,7 @@ use rrule::{RRuleSet, Tz};
 use std::str::FromStr;
 
 /// Windows in one file.
-pub const WINDOWS_MAX: usize = 200;
+pub(super) const WINDOWS_MAX: usize = 200;
 /// Occurrences of one rule that are looked at around a moment.
 const OCCURRENCES_MAX: u16 = 100;
 

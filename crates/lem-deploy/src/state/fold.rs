@@ -144,7 +144,7 @@ impl State {
                 self.on::<PauseRequested>(event, |f| &f.deployment, |r, f| r.pause_asked = Some((f.reason, f.by)));
             }
             "resume.requested" => {
-                self.on::<ResumeRequested>(event, |f| &f.deployment, |r, f| r.resume_asked = Some(f.by))
+                self.on::<ResumeRequested>(event, |f| &f.deployment, |r, f| r.resume_asked = Some(f.by));
             }
             "retry.requested" => self.retry(event),
             "rollout.started" => self.on::<RolloutStarted>(
@@ -218,7 +218,7 @@ impl State {
                 },
             ),
             "releasenotes.published" => {
-                self.on::<ReleaseNotesPublished>(event, |f| &f.deployment, |r, _| r.noted = true)
+                self.on::<ReleaseNotesPublished>(event, |f| &f.deployment, |r, _| r.noted = true);
             }
             _ => {}
         }

@@ -225,12 +225,12 @@ impl Record {
                 place.instances.remove(&fact.instance);
             }
         } else if let Some(f) = event.read::<ServiceDeployed>() {
-            self.runs_now(&f.service.to_string(), &f.environment.id, f.version.to_string(), f.sha.to_string(), now);
+            self.runs_now(f.service.as_ref(), &f.environment.id, f.version.to_string(), f.sha.to_string(), now);
         } else if let Some(f) = event.read::<ServiceUpgraded>() {
-            self.runs_now(&f.service.to_string(), &f.environment.id, f.version.to_string(), f.sha.to_string(), now);
+            self.runs_now(f.service.as_ref(), &f.environment.id, f.version.to_string(), f.sha.to_string(), now);
         } else if let Some(f) = event.read::<ServiceRolledBack>() {
             let sha = self.sha_of(f.service.as_str(), f.version.as_str());
-            self.runs_now(&f.service.to_string(), &f.environment.id, f.version.to_string(), sha, now);
+            self.runs_now(f.service.as_ref(), &f.environment.id, f.version.to_string(), sha, now);
         } else if let Some(f) = event.read::<ServiceRemoved>() {
             self.places.remove(&(f.service.to_string(), f.environment.id));
         }

@@ -135,7 +135,7 @@ pub fn thread(record: &Record, state: &LoopState, sha: &str) -> Option<dto::Chan
 }
 
 fn names(incident: &lem_feedback::state::Incident, sha: &str) -> bool {
-    let causes = incident.attribution.iter().flat_map(|a| a.proposed.causes.first());
+    let causes = incident.attribution.iter().filter_map(|a| a.proposed.causes.first());
     causes.into_iter().any(|c| c.sha.as_ref().is_some_and(|s| s.as_str() == sha))
 }
 

@@ -1,7 +1,6 @@
 //! `lem doctor`: what is missing or inactive, and why.
 
 use crate::cli::Cli;
-use crate::client::Api;
 use crate::exit::{Failure, negative};
 use crate::print::{document, rows};
 use crate::settings::Settings;
@@ -16,14 +15,13 @@ fn finding(check: &str, state: &str, sentence: impl Into<String>, fix: &str) -> 
 }
 
 /// Looks at everything and prints it; exit code 1 when something is bad.
-pub(crate) async fn doctor(cli: &Cli, directory: &Path) -> Result<(), Failure> {
+pub(crate) fn doctor(cli: &Cli, directory: &Path) -> Result<(), Failure> {
     let mut found = vec![repository(directory)];
     match Settings::read(directory, None) {
         Ok(settings) => {
             found.push(configuration(&settings));
             found.extend(files(&settings));
             found.push(ledger(&settings));
-            found.push(server(cli, &settings).await);
         }
         Err(failure) => {
             let places: Vec<String> = failure.diagnostics.iter().map(ToString::to_string).collect();
@@ -103,16 +101,6 @@ fn ledger(settings: &Settings) -> Value {
     match settings.require_ledger() {
         Ok(()) => finding("ledger", "ok", format!("{} exists", settings.data.join("ledger.db").display()), ""),
         Err(_) => finding("ledger", "off", "there is none yet", "lem up starts one"),
-    }
-}
-
-async fn server(cli: &Cli, settings: &Settings) -> Value {
-    let Ok(api) = Api::find(cli.server.clone(), cli.token.clone(), &settings.data) else {
-        return finding("server", "off", "none has run here", "lem up starts one");
-    };
-    match api.get("/api/v1/loop").await {
-        Ok(_) => finding("server", "ok", "answers", ""),
-        Err(failure) => finding("server", "off", failure.to_string(), "lem up starts one"),
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) async fn ledger(cli: &Cli, arguments: &Arguments, directory: &Path) -
             print_events(cli.output, &events);
             Ok(())
         }
-        Arguments::Show { seq, proof } => show(cli, &open(directory).await?, *seq, *proof).await,
+        Arguments::Show { seq, proof } => {
+            let ledger = open(directory).await?;
+            show(cli, &ledger, *seq, *proof).await
+        }
         Arguments::Verify { package: Some(package) } => verify_package(cli, package),
         Arguments::Verify { package: None } => verify_store(cli, directory).await,
         Arguments::Checkpoint => {
@@ -91,7 +94,9 @@ async fn verify_store(cli: &Cli, directory: &Path) -> Result<(), Failure> {
     let took = started.elapsed().as_secs_f64();
     match verdict {
         Verdict::Intact { size, root, checkpoints } => {
-            let shown = json!({"verified": true, "events": size, "root": root.to_string(), "checkpoints": checkpoints, "seconds": took});
+            let root: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
+            let shown =
+                json!({"verified": true, "events": size, "root": root, "checkpoints": checkpoints, "seconds": took});
             document(cli.output, &shown, |_| {
                 format!("{size} events verified in {took:.2} s, {checkpoints} checkpoints agree, root {root}\n")
             });

@@ -49,7 +49,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &Run, directory: &Path) -> Result<
     let result = result.map_err(failed)?;
     report(cli, &result);
     if cancel.is_cancelled() {
-        return Err(Failure { code: 130, ..negative("") });
+        return Err(crate::exit::interrupted());
     }
     if result.runs.is_empty() {
         return Err(usage("nothing ran: no workflow's trigger matches; name a file or another --event"));

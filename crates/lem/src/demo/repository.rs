@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../examples/shop"]
+#[folder = "../../examples/shop"]
 struct Shop;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../examples/demo"]
+#[folder = "../../examples/demo"]
 struct Commits;
 
 /// A temporary repository that plays the part of the user's.

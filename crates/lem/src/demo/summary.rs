@@ -37,7 +37,6 @@ pub(crate) async fn sum_up(the_loop: &Loop, counts: &Counts) -> Result<Value> {
             "failed": counts.failed.load(Ordering::Relaxed),
             "missed": counts.missed.load(Ordering::Relaxed),
         },
-        "ui": the_loop.address_with_token(),
         "repository": the_loop.root().display().to_string(),
     }))
 }
@@ -121,7 +120,7 @@ pub(crate) fn text(summary: &Value) -> String {
     let verdict = if ledger["verified"] == true { "verified" } else { "NOT verified" };
     out += &format!("ledger   {} events, {verdict}\n", ledger["events"]);
     out += &format!("load     {} requests, {} failed\n", summary["load"]["requests"], summary["load"]["failed"]);
-    out += &format!("UI       {}\n", text_of(&summary["ui"]));
+    out += &format!("state    {}\n", text_of(&summary["repository"]));
     out
 }
 

@@ -33,7 +33,6 @@ fn a_bad_configuration_is_named_with_its_place() {
         ("deploi: {}\n", "lem.yaml:1:1: unknown key \"deploi\" in lem.yaml [unknown-key]"),
         ("branch: [main]\n", "lem.yaml:1:9: branch must be a string, not a list [wrong-type]"),
         ("a: 1\na: 2\n", "lem.yaml:2:1: key \"a\" stands twice [yaml-duplicate-key]"),
-        ("server: {listen: 127.0.0.1:1, read: maybe}\n", "lem.yaml:1:37: read must be open or token [wrong-value]"),
     ] {
         repository.write("lem.yaml", text);
         let answer = repository.lem(&["run"]);
@@ -66,7 +65,8 @@ fn a_failing_test_is_a_negative_result() {
 #[test]
 fn a_malformed_workflow_starts_nothing() {
     let repository = Repository::empty();
-    repository.write(".github/workflows/ci.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    stesp:\n    - run: touch ran\n");
+    repository
+        .write(".github/workflows/ci.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    stesp:\n    - run: touch ran\n");
     let answer = repository.lem(&["run"]);
     assert!(answer.code(2).err.contains(".github/workflows/ci.yml:5:5"), "{}", answer.err);
     assert!(!repository.root.join("ran").exists());
@@ -103,7 +103,8 @@ fn a_job_explains_itself() {
 #[test]
 fn the_projects_own_workflow_can_be_planned() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let answer = Answer::of(&lem().current_dir(root).args(["run", ".github/workflows/ci.yml", "--dry-run"]).output().unwrap());
+    let answer =
+        Answer::of(&lem().current_dir(root).args(["run", ".github/workflows/ci.yml", "--dry-run"]).output().unwrap());
     assert!(answer.code(0).out.contains("test"), "{}", answer.out);
 }
 
@@ -119,12 +120,4 @@ fn codes_are_explained() {
     let repository = Repository::empty();
     assert!(repository.lem(&["explain", "unknown-key"]).code(0).out.contains("misspelt"));
     assert!(repository.lem(&["explain", "unknwn-key"]).code(2).err.contains("did you mean unknown-key?"));
-}
-
-#[test]
-fn without_a_server_the_message_says_what_to_do() {
-    let repository = Repository::empty();
-    assert!(repository.lem(&["status"]).code(2).err.contains("lem up"));
-    let answer = repository.lem(&["status", "--server", "http://127.0.0.1:9"]);
-    assert!(answer.code(3).err.contains("nothing answers there"), "{}", answer.err);
 }

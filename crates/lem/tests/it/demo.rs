@@ -1,22 +1,18 @@
 //! The whole loop, once, as a newcomer sees it.
 
-use crate::repository::{Answer, free_port, lem};
+use crate::repository::{Answer, lem};
 use serde_json::Value;
 
 #[test]
 fn demo_tells_the_whole_story() {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("demo");
-    let listen = format!("127.0.0.1:{}", free_port());
-    let output = lem()
-        .args(["demo", "--output", "json", "--exit", "--listen", &listen, "--into"])
-        .arg(&into)
-        .output()
-        .unwrap();
+    let output = lem().args(["demo", "--output", "json", "--exit", "--into"]).arg(&into).output().unwrap();
     let answer = Answer::of(&output);
     let summary = answer.code(0).json();
 
-    let outcomes: Vec<_> = summary["releases"].as_array().unwrap().iter().map(|r| r["outcome"].as_str().unwrap()).collect();
+    let outcomes: Vec<_> =
+        summary["releases"].as_array().unwrap().iter().map(|r| r["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["promoted", "rolled_back", "rolled_back", "promoted"], "{}", answer.err);
     assert_eq!(summary["runs"].as_array().unwrap().len(), 4);
     let releases = summary["releases"].as_array().unwrap();
@@ -34,7 +30,8 @@ fn demo_tells_the_whole_story() {
 
 /// After the demo the ledger verifies; after one changed byte it does not, and the first bad event is named.
 fn byte_flip_is_found(root: &std::path::Path, events: u64) {
-    let verify = || Answer::of(&lem().current_dir(root).args(["ledger", "verify", "--output", "json"]).output().unwrap());
+    let verify =
+        || Answer::of(&lem().current_dir(root).args(["ledger", "verify", "--output", "json"]).output().unwrap());
     let before: Value = verify().code(0).json();
     assert!(before["events"].as_u64().unwrap() >= events);
     let store = root.join(".lem/ledger.db");

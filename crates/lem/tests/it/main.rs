@@ -5,4 +5,3 @@ mod cli;
 mod demo;
 mod generated;
 mod repository;
-mod up;

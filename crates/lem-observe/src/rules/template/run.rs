@@ -168,7 +168,7 @@ impl Run<'_> {
             Operand::Bool(b) => Value::Bool(*b),
             Operand::Nil => Value::Nil,
             Operand::Dot => dot.clone(),
-            Operand::Variable(name) if name == "$" => self.root(),
+            Operand::Variable(name) if name == "$" => Value::Nil,
             Operand::Variable(name) => match self.variables.iter().rev().find(|(n, _)| n == name) {
                 Some((_, value)) => value.clone(),
                 None => return failed(format!("undefined variable {name:?}")),
@@ -177,17 +177,13 @@ impl Run<'_> {
             Operand::Group(pipeline) => self.pipeline(pipeline, dot)?,
             Operand::Field(of, names) => {
                 let at_root = **of == Operand::Dot && *dot == Value::Nil;
-                let mut value = if at_root { self.root() } else { self.operand(of, dot)? };
+                let mut value = if at_root { Value::Nil } else { self.operand(of, dot)? };
                 for name in names {
                     value = self.field(value, name)?;
                 }
                 value
             }
         })
-    }
-
-    fn root(&self) -> Value {
-        Value::Nil
     }
 
     fn field(&self, value: Value, name: &str) -> Result<Value, TemplateError> {
