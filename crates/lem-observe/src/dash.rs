@@ -205,7 +205,7 @@ mod tests {
         let dashboard = dashboard.unwrap();
         assert_eq!(dashboard.panels[0].unsupported.as_deref(), Some("panel type \"piechart\" is shown as a table"));
         assert_eq!(dashboard.panels[1].kind, "timeseries");
-        assert_eq!(found[0].place.to_string(), "t.json:1:52");
+        assert_eq!(found[0].place.to_string(), "t.json:1:54");
     }
 
     #[test]

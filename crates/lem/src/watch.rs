@@ -50,8 +50,8 @@ impl Watcher {
             let page = self.recorder.log().read(next, &filter, 1_000).await.map_err(crate::command::ledger::failed)?;
             let Some(end) = page.last() else { return Ok(last) };
             next = end.seq + 1;
-            let changes = page.iter().filter_map(Event::read::<ChangeMerged>).filter(|c| c.branch == self.branch);
-            last = changes.rev().next().map(|c| c.sha).or(last);
+            let mut changes = page.iter().filter_map(Event::read::<ChangeMerged>).filter(|c| c.branch == self.branch);
+            last = changes.next_back().map(|c| c.sha).or(last);
         }
     }
 

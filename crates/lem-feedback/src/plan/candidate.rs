@@ -54,7 +54,9 @@ fn candidate(state: &LoopState, release: &Release, onset: &Onset) -> Option<Cand
     let earliest = onset.from.checked_sub(LOOKBACK).unwrap_or(Timestamp::MIN);
     let raised = release.weights.iter().filter(|(at, weight)| *weight > 0 && *at <= onset.to);
     let (effective_at, weight) = *raised.max_by_key(|(at, _)| *at)?;
-    if effective_at < earliest || !release.serves_at(onset.to) {
+    // The judge may have taken it off before the symptom's beginning was over.
+    let served = release.serves_at(onset.from) || release.serves_at(onset.to);
+    if effective_at < earliest || !served {
         return None;
     }
     let plan = &release.plan;

@@ -155,7 +155,7 @@ pub fn rollout(record: &Record, rollout: &Rollout) -> dto::Rollout {
 
 fn steps(rollout: &Rollout) -> Vec<dto::RolloutStep> {
     let under_way = rollout.finished.is_none() && rollout.started.is_some();
-    let current = (0..).find(|i| !rollout.steps.contains_key(i)).filter(|_| under_way);
+    let current = (0..u32::MAX).find(|i| !rollout.steps.contains_key(i)).filter(|_| under_way);
     let all = rollout.planned.fact.steps.iter().zip(0u32..);
     all.map(|(text, index)| dto::RolloutStep {
         index,

@@ -148,7 +148,7 @@ fn fact_line(fact: &PipelineFact) {
     match fact {
         PipelineFact::JobStarted(f) => eprintln!("{} | started", f.job),
         PipelineFact::JobFinished(f) => {
-            eprintln!("{} | {} in {:.1} s", f.job, word(f.conclusion), f.duration_ms as f64 / 1e3)
+            eprintln!("{} | {} in {:.1} s", f.job, word(f.conclusion), f.duration_ms as f64 / 1e3);
         }
         PipelineFact::JobSkipped(f) => eprintln!("{} | skipped: {}", f.job, f.why),
         _ => {}

@@ -2,6 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cli;
-mod demo;
 mod generated;
 mod repository;
