@@ -135,8 +135,8 @@ fn plan(cli: &Cli, prepared: &Prepared) -> Result<(), Failure> {
 /// Lines as jobs say them, with the job in front, so that parallel jobs can be told apart.
 fn listener(output: Output) -> Listener {
     Arc::new(move |progress| match (output, progress) {
-        (Output::Text, Progress::Line { job, line, .. }) => eprintln!("{job} | {}", line.text),
-        (Output::Text, Progress::Fact(fact)) => fact_line(&fact),
+        (Output::Text | Output::Json, Progress::Line { job, line, .. }) => eprintln!("{job} | {}", line.text),
+        (Output::Text | Output::Json, Progress::Fact(fact)) => fact_line(&fact),
         (Output::Ndjson, Progress::Line { run, job, step, line }) => {
             println!("{}", json!({"run": run, "job": job, "step": step, "line": line.text, "timeMs": line.time_ms}));
         }

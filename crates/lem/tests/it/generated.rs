@@ -1,4 +1,4 @@
-//! Checked-in documents that are made from the code do not drift. `cargo xtask generate` makes them again.
+//! Checked-in documents that are made from the code do not drift. `UPDATE=1 cargo nextest run --package lem` makes them again.
 
 use crate::repository::{Answer, lem};
 use std::path::Path;
@@ -11,5 +11,5 @@ fn the_command_line_reference_is_up_to_date() {
         std::fs::write(&path, &made.code(0).out).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(made.code(0).out == kept, "docs/reference/cli.md has drifted; run cargo xtask generate");
+    assert!(made.code(0).out == kept, "docs/reference/cli.md has drifted; run the test with UPDATE=1");
 }
