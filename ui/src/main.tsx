@@ -6,6 +6,7 @@ import { takeToken } from './api/client';
 import { start } from './api/live';
 import { syncSearch } from './lib/url';
 import { Empty, Head } from './parts/basic';
+import { ActDialog } from './parts/act';
 import { Frame } from './parts/frame';
 
 const Home = lazy(() => import('./pages/home'));
@@ -53,6 +54,7 @@ function App() {
           <Route path="/services" component={Deploy} />
           <Route path="/services/:service" component={Deploy} />
           <Route path="/rollouts" component={Rollouts} />
+          <Route path="/releases" component={Rollouts} />
           <Route path="/rollouts/:deployment" component={Rollout} />
           <Route path="/observe" component={Explore} />
           <Route path="/observe/explore" component={Explore} />
@@ -75,6 +77,7 @@ function App() {
           <Route default component={Missing} />
         </Router>
       </ErrorBoundary>
+      <ActDialog />
     </Frame>
   );
 }

@@ -17,7 +17,7 @@ const PLACES: Place[] = [
   { href: '/', title: 'Loop', icon: 'loop', under: /^\/($|changes)/ },
   { href: '/provision', title: 'Provision', icon: 'provision', later: true },
   { href: '/pipeline', title: 'Pipeline', icon: 'pipeline', under: /^\/(pipeline|runs)/ },
-  { href: '/deploy', title: 'Deploy', icon: 'deploy', under: /^\/(deploy|rollouts|services)/ },
+  { href: '/deploy', title: 'Deploy', icon: 'deploy', under: /^\/(deploy|rollouts|releases|services)/ },
   { href: '/observe', title: 'Observe', icon: 'observe', under: /^\/observe/ },
   { href: '/secure', title: 'Secure', icon: 'secure', later: true },
   { href: '/optimize', title: 'Optimize', icon: 'optimize', later: true },
