@@ -10,7 +10,7 @@ use crate::events::{InstanceExited, InstanceStarted, SOURCE, Said};
 use crate::journal::Journal;
 use crate::plan::{self, Deed, Scene, Wanted, World};
 use crate::report;
-use crate::state::{Lane, State};
+use crate::state::{Lane, Placed, State};
 use answers::Answer;
 use counting::Counting;
 use lem_model::port::{HealthSource, MetricQuery, PolicyGate, Scope};
@@ -195,7 +195,9 @@ impl Engine {
                 place.asked.remove(&answers::metric_key(&fact.run, &fact.metric));
             }
             Said::ReleasePlanned(_) => {
+                // Nothing of an earlier rollout may be taken for this one's.
                 (place.world.notes, place.world.history, place.world.exposed) = (None, None, (0, 0));
+                (place.world.interval, place.world.measured) = (None, vec![]);
                 place.asked.clear();
             }
             Said::DeployRefused(fact) => place.world.gate.retain(|_, answer| {
@@ -214,7 +216,8 @@ impl Engine {
         }
         let keep = self.order.iter().flat_map(|(scope, service, ..)| {
             let keep = self.options.config.services[*service].keep;
-            self.state.lanes.get(scope).map(|lane| kept(lane, keep)).unwrap_or_default()
+            let lane = self.state.lanes.get(scope);
+            lane.map(|lane| kept(lane, keep, &self.places[scope].world)).unwrap_or_default()
         });
         let keep: Vec<Digest> = keep.collect();
         self.options.target.forget(&keep).await
@@ -368,9 +371,11 @@ impl Engine {
     }
 }
 
-fn kept(lane: &Lane, keep: usize) -> Vec<Digest> {
+/// Digests a rollback or a running instance may need.
+fn kept(lane: &Lane, keep: usize, world: &World) -> Vec<Digest> {
     let verified = lane.verified.iter().rev().take(keep + 1);
-    let lingering = lane.lingering.iter().map(|l| &l.placed);
+    let runs = |placed: &&Placed| world.instances.iter().any(|i| i.version == placed.version);
+    let lingering = lane.lingering.iter().map(|l| &l.placed).filter(runs);
     let stable = lane.stable.iter();
     let running = lane.rollout.as_ref().map(|r| r.planned.digest.clone());
     let pending = lane.pending.iter().map(|p| p.request.digest.clone());

@@ -272,12 +272,13 @@ fn quarantine(q: &QuarantineRequested) -> ArtifactQuarantined {
 
 /// The next decision about one service in one environment.
 pub fn decide(scene: &Scene<'_>) -> Decision {
-    let mut say = release::requests(scene);
+    // What was done is said before what follows from it.
+    let mut say = desired::routes_said(scene);
     if say.is_empty() {
-        say = rollout::advance(scene);
+        say = release::requests(scene);
     }
     if say.is_empty() {
-        say = desired::routes_said(scene);
+        say = rollout::advance(scene);
     }
     if !say.is_empty() {
         return Decision { say, deeds: vec![] };

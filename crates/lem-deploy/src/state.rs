@@ -24,6 +24,8 @@ pub const ENDED_KEPT: usize = 50;
 pub const COMMITS_KEPT: usize = 2000;
 /// Runs whose artifacts are remembered.
 pub const RUNS_KEPT: usize = 200;
+/// Versions that may still run though they serve nothing.
+pub const LINGERING_MAX: usize = 16;
 /// Deployments of one service to one environment that may wait.
 pub const PENDING_MAX: usize = 100;
 

@@ -144,11 +144,6 @@ fn rolling(scene: &Scene<'_>, stable: &Placed, new: Placed) -> Desired {
     let served = u64::from(old_wanted.min(old_ready) + new_ready).max(1);
     let new_weight = (u64::from(WEIGHT_TOTAL) * u64::from(new_ready) / served) as u32;
     let mut weights = vec![(stable.version.clone(), WEIGHT_TOTAL - new_weight), (new.version.clone(), new_weight)];
-    if old_wanted == 0 && new_ready < replicas {
-        // The last ones serve until the new version is whole.
-        weights =
-            vec![(stable.version.clone(), u32::from(old_ready > 0) * WEIGHT_TOTAL), (new.version.clone(), new_weight)];
-    }
     weights.retain(|(_, weight)| *weight > 0);
     let instances =
         vec![Wanted { placed: stable.clone(), replicas: old_wanted }, Wanted { placed: new, replicas: new_wanted }];

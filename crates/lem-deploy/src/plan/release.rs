@@ -18,13 +18,14 @@ pub(super) fn requests(scene: &Scene<'_>) -> Vec<Said> {
     if let Some(request) = scene.lane.rollbacks.front() {
         return rollback(scene, request);
     }
+    // A newer artifact takes the place of one that waits.
+    if let Some(request) = super::due(scene) {
+        return vec![request.into()];
+    }
     if let Some(said) = oldest_superseded(scene) {
         return vec![said];
     }
-    if let Some(pending) = scene.lane.pending.last() {
-        return deployment(scene, pending);
-    }
-    super::due(scene).map(|request| vec![request.into()]).unwrap_or_default()
+    scene.lane.pending.last().map(|pending| deployment(scene, pending)).unwrap_or_default()
 }
 
 /// Of several that wait only the newest is deployed.

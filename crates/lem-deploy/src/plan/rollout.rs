@@ -390,10 +390,6 @@ fn back(scene: &Scene<'_>, rollout: &Rollout) -> Vec<Said> {
     if scene.stable().is_some() && !(off && restored) {
         return vec![];
     }
-    let recorded = desired::routes_said(scene);
-    if !recorded.is_empty() {
-        return recorded;
-    }
     let bad = rollout.verdict.as_ref().filter(|v| v.outcome == VerdictOutcome::Bad);
     if let Some(verdict) = bad.filter(|_| !scene.state.quarantined.contains_key(&p.digest)) {
         return vec![

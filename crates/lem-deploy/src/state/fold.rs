@@ -4,7 +4,7 @@ use super::{
     Artifact, Commit, Ended, EvidencePoint, Freeze, Lane, Left, Lingering, Measured, Pending, Placed, Promote, Rollout,
     State,
 };
-use super::{COMMITS_KEPT, ENDED_KEPT, EVIDENCE_KEPT, PENDING_MAX, RUNS_KEPT};
+use super::{COMMITS_KEPT, ENDED_KEPT, EVIDENCE_KEPT, LINGERING_MAX, PENDING_MAX, RUNS_KEPT};
 use crate::events::*;
 use jiff::Timestamp;
 use lem_engine_judge::condition::Phase as Measurement;
@@ -343,6 +343,9 @@ impl Lane {
     fn linger(&mut self, placed: Placed, since: Timestamp, how: Left) {
         self.lingering.retain(|l| l.placed.digest != placed.digest);
         self.lingering.push(Lingering { placed, since, how });
+        if self.lingering.len() > LINGERING_MAX {
+            self.lingering.remove(0);
+        }
     }
 }
 

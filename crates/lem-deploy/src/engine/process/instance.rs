@@ -27,6 +27,8 @@ const LINES_KEPT: usize = 20;
 const LINE_MAX: usize = 16 * 1024;
 /// Ends in a row without having been ready that make a crash loop.
 const CRASH_LOOP: u32 = 3;
+/// From the order to leave to SIGTERM.
+const SETTLE: Duration = Duration::from_millis(250);
 /// First and longest delay before an instance is started again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
@@ -274,8 +276,11 @@ async fn told(left: &mut watch::Receiver<Option<Duration>>) -> Duration {
     left.wait_for(Option::is_some).await.ok().and_then(|order| *order).unwrap_or_default()
 }
 
-/// SIGTERM to the group, then SIGKILL to the tree.
+/// SIGTERM to the group, then SIGKILL to the tree. The signal waits a moment, so that whoever routes has seen it leave.
 async fn end(child: &mut Child, pid: u32, grace: Duration) -> String {
+    if let Ok(status) = tokio::time::timeout(SETTLE.min(grace), child.wait()).await {
+        return status.map_or_else(|error| error.to_string(), describe);
+    }
     signal_group(pid, Signal::SIGTERM);
     if let Ok(status) = tokio::time::timeout(grace, child.wait()).await {
         return status.map_or_else(|error| error.to_string(), describe);

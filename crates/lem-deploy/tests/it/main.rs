@@ -1,0 +1,12 @@
+//! Tests of the stage: files, decisions, stories with fakes, and one rollout of real processes.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod argo;
+mod conditions;
+mod crash;
+mod fake;
+mod process;
+mod real;
+mod settings;
+mod story;
+mod windows;
