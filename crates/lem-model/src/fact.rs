@@ -14,14 +14,20 @@ mod deploy;
 mod deploy_request;
 mod feedback;
 mod observe;
+mod optimize;
 mod pipeline;
+mod provision;
+mod secure;
 
 pub use change::*;
 pub use deploy::*;
 pub use deploy_request::*;
 pub use feedback::*;
 pub use observe::*;
+pub use optimize::*;
 pub use pipeline::*;
+pub use provision::*;
+pub use secure::*;
 
 /// Why a fact could not be written or read.
 #[derive(Debug, Error)]
@@ -201,6 +207,24 @@ pub const ALL_TYPES: &[&str] = &[
     RegressionMarked::TYPE,
     RiskRaised::TYPE,
     ReportPublished::TYPE,
+    PlanFinished::TYPE,
+    ApplyStarted::TYPE,
+    ApplyFinished::TYPE,
+    DriftChecked::TYPE,
+    DriftRequested::TYPE,
+    InfraChangeRequested::TYPE,
+    ScanFinished::TYPE,
+    ExceptionGranted::TYPE,
+    GateDecided::TYPE,
+    AttestationRecorded::TYPE,
+    LeaseIssued::TYPE,
+    LeaseRevoked::TYPE,
+    SecretChanged::TYPE,
+    CostEstimated::TYPE,
+    BudgetExceeded::TYPE,
+    RecommendationCreated::TYPE,
+    RecommendationMoved::TYPE,
+    RecommendationRequested::TYPE,
 ];
 
 #[cfg(test)]

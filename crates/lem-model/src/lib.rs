@@ -8,8 +8,11 @@
 pub mod diagnostic;
 pub mod event;
 pub mod fact;
+pub mod finding;
 pub mod id;
+pub mod money;
 pub mod port;
+pub mod resource;
 pub mod time;
 
 pub use diagnostic::{Diagnostic, Place, Severity};

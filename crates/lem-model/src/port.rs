@@ -179,3 +179,33 @@ pub trait ArtifactSource: Send + Sync {
     /// Unpacks the artifact into an empty directory.
     async fn unpack(&self, digest: &crate::Digest, into: &std::path::Path) -> Result<(), SourceError>;
 }
+
+/// Evaluates a repository's infrastructure files. Answered by provision, asked by secure and optimize.
+#[async_trait]
+pub trait ResourceGraphs: Send + Sync {
+    /// One graph per root folder or file found below a directory; what does not read is in its diagnostics.
+    async fn graphs(&self, directory: &std::path::Path) -> Result<Vec<crate::resource::ResourceGraph>, SourceError>;
+}
+
+/// What a plan costs a month. Answered by optimize, asked by provision.
+#[async_trait]
+pub trait PriceSource: Send + Sync {
+    /// Known cost before and after, and what is not known.
+    async fn estimate(&self, graph: &crate::resource::ResourceGraph) -> Result<PlanCost, SourceError>;
+}
+
+/// Monthly cost of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanCost {
+    /// Known cost before.
+    pub before: crate::money::Money,
+    /// Known cost after.
+    pub after: crate::money::Money,
+    /// Per resource.
+    pub resources: Vec<crate::fact::ResourceCost>,
+    /// What is not priced, and why.
+    pub unknown: Vec<crate::fact::UnknownCost>,
+    /// Edition of the price book, with its date.
+    pub prices: String,
+}

@@ -1,0 +1,1 @@
+//! A secret store that speaks the Vault HTTP API: barrier, tokens, policies, key-value version 2, leases, audit.

@@ -1,0 +1,1 @@
+//! Stage 1, provision: infrastructure files become plans, applied environments, drift and documents.
