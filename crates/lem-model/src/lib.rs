@@ -12,6 +12,7 @@ pub mod finding;
 pub mod id;
 pub mod money;
 pub mod port;
+pub mod report;
 pub mod resource;
 pub mod time;
 
@@ -19,4 +20,5 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use event::{Event, EventId, EventType, NewEvent, Seq};
 pub use fact::{Fact, FactError};
 pub use id::*;
+pub use report::{Section, Team, TeamReport};
 pub use time::Clock;
