@@ -1,0 +1,2 @@
+environment = "dev"
+open_ports  = { https = 443, ssh = 22 }
