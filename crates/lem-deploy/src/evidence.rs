@@ -13,8 +13,11 @@ pub const LATENCY: &str = "latency";
 /// Signal: lines of error level, by the log store.
 pub const LOGS: &str = "logs";
 
-/// φ of error lines when their past says too little: one failure says several lines.
-pub const LOGS_PHI: f64 = 10.0;
+/// Error lines one failure says, taken for granted: a message, its causes, a stack trace, a retry. What the judge accepts
+/// of failing requests it accepts of so many lines.
+pub const LINES_PER_FAILURE: f64 = 10.0;
+/// φ of error lines when their past says too little about bursts.
+pub const LOGS_PHI: f64 = LINES_PER_FAILURE;
 
 /// Cumulative counts of one version, by the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -108,16 +111,23 @@ pub struct History {
 
 /// The signals of a judge with weights and φ. Errors weigh most: they are what users see.
 pub fn signals(sources: Sources, history: &History) -> Vec<Signal> {
-    let mut parts = vec![(ERRORS, 2.0, dispersion::estimate(&history.errors).unwrap_or(dispersion::UNKNOWN))];
+    let requests = |name: &str, weight: f64, past: &[Past]| {
+        let phi = dispersion::estimate(past).unwrap_or(dispersion::UNKNOWN);
+        Signal { weight, phi, ..Signal::only(name) }
+    };
+    let mut signals = vec![requests(ERRORS, 2.0, &history.errors)];
     if sources.latency {
-        parts.push((LATENCY, 1.0, dispersion::estimate(&history.latency).unwrap_or(dispersion::UNKNOWN)));
+        signals.push(requests(LATENCY, 1.0, &history.latency));
     }
     if sources.logs {
-        parts.push((LOGS, 1.0, dispersion::estimate(&history.logs).unwrap_or(LOGS_PHI)));
+        let phi = dispersion::estimate(&history.logs).unwrap_or(LOGS_PHI);
+        signals.push(Signal { weight: 1.0, phi, events_per_failure: LINES_PER_FAILURE, ..Signal::only(LOGS) });
     }
-    let total: f64 = parts.iter().map(|(_, weight, _)| weight).sum();
-    let signal = |(name, weight, phi): (&str, f64, f64)| Signal { name: name.to_owned(), weight: weight / total, phi };
-    parts.into_iter().map(signal).collect()
+    let total: f64 = signals.iter().map(|s| s.weight).sum();
+    for signal in &mut signals {
+        signal.weight /= total;
+    }
+    signals
 }
 
 /// What the judge tolerates and how it corrects, as a sentence.

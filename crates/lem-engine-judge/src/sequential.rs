@@ -12,7 +12,9 @@
 //! chance that E ever reaches 1/α is at most α: the judge may look as often as it likes. Three processes run side by
 //! side: the accusing one above, its mirror against "ρ ≥ ρ_max" that clears a release, and a plain one against "the
 //! canary's bad share is at least what is acceptable", because two versions without a single error say nothing about
-//! their ratio. Several signals combine as a weighted mean of e-values, which is an e-value under any dependence.
+//! their ratio. What is acceptable is said once, as a share of requests; a signal that makes several events of one
+//! failure, such as log lines, is measured against as many times that share, or it would have to prove a tenfold
+//! better promise than the one that was asked for. Several signals combine as a weighted mean of e-values, which is an e-value under any dependence.
 
 mod process;
 mod state;
@@ -82,6 +84,14 @@ pub enum SettingsError {
     /// Too many or no signals.
     #[error("{0} signals given; 1 to {SIGNALS_MAX} are possible")]
     Signals(usize),
+    /// Fewer events than failures, or not a number.
+    #[error("events per failure of {signal} must be at least 1, not {value}")]
+    EventsPerFailure {
+        /// Signal.
+        signal: String,
+        /// As given.
+        value: f64,
+    },
     /// φ below 1 or not a number.
     #[error("dispersion of {signal} must be at least 1, not {phi}")]
     Dispersion {
@@ -102,12 +112,29 @@ pub struct Signal {
     pub weight: f64,
     /// φ: bad events are divided by it; see [`crate::dispersion`].
     pub phi: f64,
+    /// Bad events that one failing request makes: 1 where requests are counted, several where lines are. What is
+    /// acceptable of requests is acceptable of so many events.
+    #[serde(default = "one")]
+    pub events_per_failure: f64,
 }
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Bad events per request beyond which nothing is acceptable, however many of them one failure makes.
+const ACCEPTABLE_MAX: f64 = 0.5;
 
 impl Signal {
     /// The usual signal: errors alone, taken as independent.
     pub fn only(name: impl Into<String>) -> Self {
-        Self { name: name.into(), weight: 1.0, phi: 1.0 }
+        Self { name: name.into(), weight: 1.0, phi: 1.0, events_per_failure: one() }
+    }
+
+    /// Bad events per request that are acceptable; 0 turns the absolute way to be cleared off.
+    fn acceptable(&self, settings: &Settings) -> f64 {
+        let events = settings.acceptable * self.events_per_failure;
+        events.min(ACCEPTABLE_MAX.max(settings.acceptable))
     }
 }
 
@@ -180,6 +207,10 @@ pub(crate) fn check(settings: &Settings, signals: &[Signal]) -> Result<(), Setti
     let sum: f64 = signals.iter().map(|s| s.weight).sum();
     if (sum - 1.0).abs() > 1e-9 || signals.iter().any(|s| s.weight.is_nan() || s.weight <= 0.0) {
         return Err(SettingsError::Weights(sum));
+    }
+    let uncounted = |s: &&Signal| !(s.events_per_failure >= 1.0 && s.events_per_failure.is_finite());
+    if let Some(s) = signals.iter().find(uncounted) {
+        return Err(SettingsError::EventsPerFailure { signal: s.name.clone(), value: s.events_per_failure });
     }
     match signals.iter().find(|s| !(s.phi >= 1.0 && s.phi.is_finite())) {
         Some(s) => Err(SettingsError::Dispersion { signal: s.name.clone(), phi: s.phi }),

@@ -37,7 +37,7 @@ impl Random {
         libm::sqrt(-2.0 * libm::log(a)) * libm::cos(std::f64::consts::TAU * b)
     }
 
-    fn poisson(&mut self, mean: f64) -> u64 {
+    pub(crate) fn poisson(&mut self, mean: f64) -> u64 {
         if mean > 50.0 {
             return (mean + libm::sqrt(mean) * self.normal()).round().max(0.0) as u64;
         }

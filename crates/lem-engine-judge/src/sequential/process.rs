@@ -1,6 +1,6 @@
 //! The three e-processes of one signal, in log space.
 
-use super::{Counts, Settings};
+use super::{Counts, Settings, Signal};
 use crate::math::{ln, ln_sum_exp};
 use serde::{Deserialize, Serialize};
 
@@ -48,18 +48,18 @@ impl Processes {
     }
 
     /// Takes one interval of counts that are already clipped.
-    pub(crate) fn fold(&mut self, counts: Counts, settings: &Settings, phi: f64) {
+    pub(crate) fn fold(&mut self, counts: Counts, settings: &Settings, signal: &Signal) {
         self.total.add(counts);
         if counts.canary > 0 && counts.stable > 0 {
             self.paired.add(counts);
         }
         for (at, ratio) in GRID.iter().enumerate() {
             let (rho0, rho_max) = (settings.tolerance, settings.promote_below);
-            self.accuse[at] += ln_factor(counts, rho0 * ratio, rho0, phi);
-            self.clear[at] += ln_factor(counts, rho_max / ratio, rho_max, phi);
+            self.accuse[at] += ln_factor(counts, rho0 * ratio, rho0, signal.phi);
+            self.clear[at] += ln_factor(counts, rho_max / ratio, rho_max, signal.phi);
         }
         if settings.acceptable > 0.0 {
-            self.fold_plain(counts, settings.acceptable, phi);
+            self.fold_plain(counts, signal.acceptable(settings), signal.phi);
         }
     }
 
@@ -87,15 +87,16 @@ impl Processes {
     }
 
     /// Canary requests missing until this signal is cleared, by the alternative that gets there first.
-    pub(crate) fn needed_to_clear(&self, settings: &Settings, phi: f64) -> Option<f64> {
+    pub(crate) fn needed_to_clear(&self, settings: &Settings, signal: &Signal) -> Option<f64> {
         let ways = if settings.acceptable > 0.0 { ln(WAYS) } else { 0.0 };
         let needed = |process: &[f64], at: usize, gain: f64| {
             let missing = -ln(settings.beta) + ways + ln(process.len() as f64) - process[at];
             (gain > 0.0).then(|| (missing / gain).max(0.0).ceil())
         };
-        let by_ratio = (0..GRID.len()).filter_map(|at| needed(&self.clear, at, self.gain_by_ratio(settings, phi, at)));
+        let by_ratio =
+            (0..GRID.len()).filter_map(|at| needed(&self.clear, at, self.gain_by_ratio(settings, signal.phi, at)));
         let by_share =
-            (0..SHARES.len()).filter_map(|at| needed(&self.plain, at, self.gain_by_share(settings, phi, at)));
+            (0..SHARES.len()).filter_map(|at| needed(&self.plain, at, self.gain_by_share(settings, signal, at)));
         by_ratio.chain(by_share).min_by(f64::total_cmp)
     }
 
@@ -112,15 +113,16 @@ impl Processes {
     }
 
     /// Mean growth of a plain term per canary request, for a canary that goes on as it began.
-    fn gain_by_share(&self, settings: &Settings, phi: f64, at: usize) -> f64 {
+    fn gain_by_share(&self, settings: &Settings, signal: &Signal, at: usize) -> f64 {
         if settings.acceptable == 0.0 {
             return 0.0;
         }
-        let (share, acceptable) = (SHARES[at] * settings.acceptable, settings.acceptable);
+        let acceptable = signal.acceptable(settings);
+        let share = SHARES[at] * acceptable;
         let seen = self.total;
         let bad = if seen.canary > 0 { seen.canary_bad as f64 / seen.canary as f64 } else { 0.0 };
         let of_bad = if bad > 0.0 { bad * ln(share / acceptable) } else { 0.0 };
-        (of_bad + (1.0 - bad) * ln((1.0 - share) / (1.0 - acceptable))) / phi
+        (of_bad + (1.0 - bad) * ln((1.0 - share) / (1.0 - acceptable))) / signal.phi
     }
 
     /// Logarithm of π_k·Λ_k for the grid point nearest to `rho`.

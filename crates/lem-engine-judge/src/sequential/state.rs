@@ -84,7 +84,7 @@ impl Judge {
             let Some(counts) = counts else { continue };
             let (counts, clipped) = counts.clipped();
             self.clipped += u64::from(clipped == Clipped::Yes);
-            processes.fold(counts, &self.settings, signal.phi);
+            processes.fold(counts, &self.settings, signal);
         }
         let combined = self.combined();
         if combined.ln_e >= combined.ln_bad_at {
@@ -171,7 +171,7 @@ impl Judge {
         }
         let nothing_seen = self.processes.iter().all(|p| p.total.canary == 0);
         let voting = self.signals.iter().zip(&self.processes).filter(|(_, p)| nothing_seen || p.total.canary > 0);
-        let each = voting.map(|(signal, p)| p.needed_to_clear(&self.settings, signal.phi));
+        let each = voting.map(|(signal, p)| p.needed_to_clear(&self.settings, signal));
         let all = each.collect::<Option<Vec<f64>>>()?;
         all.into_iter().max_by(f64::total_cmp).map(|n| n as u64)
     }

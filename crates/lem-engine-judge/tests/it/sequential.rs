@@ -96,7 +96,7 @@ fn bursts_weigh_less() {
 
 #[test]
 fn several_signals_are_one_decision() {
-    let signal = |name: &str, weight| Signal { name: name.into(), weight, phi: 1.0 };
+    let signal = |name: &str, weight| Signal { weight, ..Signal::only(name) };
     let mut judge = Judge::new(Settings::default(), vec![signal("errors", 0.75), signal("logs", 0.25)]).unwrap();
     judge.fold(&[Some(counts(100, 1, 900, 9)), Some(counts(100, 40, 900, 2))]);
     let shares = judge.shares();
@@ -151,6 +151,26 @@ fn how_many_requests_are_missing() {
 }
 
 #[test]
+fn error_lines_do_not_hold_up_a_release_without_any() {
+    let cleared_after = |events_per_failure| {
+        let logs = Signal { weight: 0.5, phi: 10.0, events_per_failure, ..Signal::only("logs") };
+        let errors = Signal { weight: 0.5, ..Signal::only("errors") };
+        let mut judge = Judge::new(Settings::default(), vec![errors, logs]).unwrap();
+        let row = Some(counts(10, 0, 40, 0));
+        1 + (0..10_000).take_while(|_| judge.fold(&[row, row]) == Verdict::Undecided).count() * 10
+    };
+    let (counted_as_requests, counted_as_lines) = (cleared_after(1.0), cleared_after(10.0));
+    assert!(counted_as_requests > 4_000, "{counted_as_requests}");
+    assert!((350..550).contains(&counted_as_lines), "{counted_as_lines}");
+}
+
+#[test]
+fn a_judge_written_before_lines_were_told_from_failures_reads_back() {
+    let old: Signal = serde_json::from_str(r#"{"name":"errors","weight":1.0,"phi":1.0}"#).unwrap();
+    assert_eq!(old, Signal::only("errors"));
+}
+
+#[test]
 fn settings_are_checked() {
     let with = |change: fn(&mut Settings)| {
         let mut settings = Settings::default();
@@ -162,7 +182,7 @@ fn settings_are_checked() {
     assert_eq!(with(|s| s.tolerance = 0.9), SettingsError::Ratio { name: "tolerance", value: 0.9 });
     assert_eq!(with(|s| s.promote_below = 1.1), SettingsError::Order { promote_below: 1.1, tolerance: 1.1 });
     let signals = |n: usize| {
-        let signal = Signal { name: "s".into(), weight: 1.0 / n as f64, phi: 1.0 };
+        let signal = Signal { weight: 1.0 / n as f64, ..Signal::only("s") };
         Judge::new(Settings::default(), vec![signal; n]).err()
     };
     assert_eq!(signals(0), Some(SettingsError::Signals(0)));
@@ -172,4 +192,6 @@ fn settings_are_checked() {
     assert_eq!(half.err(), Some(SettingsError::Weights(0.5)));
     let phi = Judge::new(Settings::default(), vec![Signal { phi: 0.5, ..Signal::only("errors") }]);
     assert!(matches!(phi, Err(SettingsError::Dispersion { .. })));
+    let events = Judge::new(Settings::default(), vec![Signal { events_per_failure: 0.5, ..Signal::only("logs") }]);
+    assert!(matches!(events, Err(SettingsError::EventsPerFailure { .. })));
 }
