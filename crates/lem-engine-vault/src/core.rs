@@ -15,7 +15,7 @@ use crate::{AuditRecord, Request, Response, VaultError, kv, limits, route};
 use lem_model::Clock;
 use parking_lot::Mutex;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -54,6 +54,8 @@ pub(crate) struct Open {
 pub struct Vault {
     options: Options,
     open: Mutex<Option<Open>>,
+    /// Held while the store is in use: two programs over one folder would not see each other's writes.
+    _lock: fs::File,
 }
 
 impl std::fmt::Debug for Vault {
@@ -66,7 +68,8 @@ impl Vault {
     /// Opens a store, or makes one.
     pub fn open(options: Options) -> Result<Self, VaultError> {
         fs::create_dir_all(&options.folder).map_err(|e| VaultError::file("create", &options.folder, e))?;
-        let vault = Self { options, open: Mutex::new(None) };
+        let lock = lock(&options.folder)?;
+        let vault = Self { options, open: Mutex::new(None), _lock: lock };
         vault.unseal()?;
         Ok(vault)
     }
@@ -193,6 +196,17 @@ impl Vault {
         let now = self.options.clock.now().as_second();
         let open = self.open.lock();
         open.as_ref().ok_or(VaultError::Sealed)?.inventory(now)
+    }
+}
+
+fn lock(folder: &Path) -> Result<fs::File, VaultError> {
+    let path = folder.join("lock");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|e| VaultError::file("open", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(VaultError::InUse { folder: folder.to_owned() }),
+        Err(fs::TryLockError::Error(e)) => Err(VaultError::file("lock", &path, e)),
     }
 }
 

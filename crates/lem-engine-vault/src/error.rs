@@ -37,6 +37,12 @@ pub enum VaultError {
         /// Its mode.
         mode: u32,
     },
+    /// Another program has it open.
+    #[error("the secret store in {} is in use by another program", folder.display())]
+    InUse {
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// It is sealed.
     #[error("the secret store is sealed")]
     Sealed,

@@ -29,7 +29,7 @@ pub use crate::core::{Listener, Options, Vault};
 pub use audit::AuditRecord;
 pub use error::VaultError;
 pub use lease::{Lease, Leased};
-pub use request::{Method, Request, Response};
+pub use request::{Method, Request, Response, seconds};
 
 /// Version we answer to clients that ask: the level of the API, which they parse as semantic version.
 pub const API_LEVEL: &str = "1.14.8";

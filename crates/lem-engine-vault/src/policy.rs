@@ -185,9 +185,9 @@ fn rule(pattern: &str, fields: &Value) -> Result<Rule, String> {
     let ttl = |name: &str| match fields.get(name) {
         None => Ok(None),
         Some(Value::Number(n)) => Ok(n.as_f64().map(|n| n as u64)),
-        Some(Value::String(text)) => crate::request::parse_seconds(text)
-            .map(Some)
-            .ok_or_else(|| format!("path {pattern:?}: {name} is no duration")),
+        Some(Value::String(text)) => {
+            crate::request::seconds(text).map(Some).ok_or_else(|| format!("path {pattern:?}: {name} is no duration"))
+        }
         Some(_) => Err(format!("path {pattern:?}: {name} is no duration")),
     };
     Ok(Rule {

@@ -126,7 +126,7 @@ impl Request {
         match self.body.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => Ok(number.as_u64()),
-            Some(Value::String(text)) => match parse_seconds(text) {
+            Some(Value::String(text)) => match seconds(text) {
                 Some(seconds) => Ok(Some(seconds)),
                 None => Err(Response::bad(format!("{name}: {text:?} is no duration such as 90s or 1h30m"))),
             },
@@ -136,7 +136,7 @@ impl Request {
 }
 
 /// Seconds of a Go duration, a number of seconds, or days. `None` when it is neither.
-pub(crate) fn parse_seconds(text: &str) -> Option<u64> {
+pub fn seconds(text: &str) -> Option<u64> {
     if text.is_empty() {
         return Some(0);
     }
@@ -265,7 +265,7 @@ mod tests {
             ("1h3", None),
             ("99999999999999999999h", None),
         ] {
-            assert_eq!(parse_seconds(text), expect, "{text}");
+            assert_eq!(seconds(text), expect, "{text}");
         }
     }
 }

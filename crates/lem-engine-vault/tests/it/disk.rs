@@ -54,12 +54,13 @@ fn all_is_there_after_it_opens_again() {
 fn a_changed_moved_or_foreign_file_stops_the_opening_by_name() {
     let rig = Rig::new();
     rig.write("secret/data/a", json!({"data": {"k": "v"}}));
-    let records = files(&rig.folder.path().join("records"));
+    let (folder, clock, heard) = rig.closed();
+    let records = files(&folder.path().join("records"));
     let victim = records.last().expect("records are there");
     let good = fs::read(victim).expect("a record");
     let mut bad = good.clone();
     *bad.last_mut().expect("not empty") ^= 1;
-    let fails = || open(rig.folder.path(), &rig.clock, &rig.heard).expect_err("it must not open");
+    let fails = || open(folder.path(), &clock, &heard).expect_err("it must not open");
     fs::write(victim, &bad).expect("a file of the test");
     assert!(matches!(fails(), VaultError::Damaged { path } if path == *victim));
     fs::write(victim, &good[..good.len() / 2]).expect("a file of the test");
@@ -67,16 +68,16 @@ fn a_changed_moved_or_foreign_file_stops_the_opening_by_name() {
     fs::write(victim, fs::read(&records[0]).expect("a record")).expect("a file of the test");
     assert!(matches!(fails(), VaultError::Damaged { .. }), "a record under another's name");
     fs::write(victim, &good).expect("a file of the test");
-    open(rig.folder.path(), &rig.clock, &rig.heard).expect("whole again");
+    open(folder.path(), &clock, &heard).expect("whole again");
 }
 
 #[test]
 fn the_key_must_be_the_right_one_and_private() {
-    let rig = Rig::new();
-    let key = rig.folder.path().join("seal.key");
+    let (folder, clock, heard) = Rig::new().closed();
+    let key = folder.path().join("seal.key");
     let good = fs::read(&key).expect("the key");
     fs::write(&key, "00".repeat(32)).expect("a file of the test");
-    let fails = || open(rig.folder.path(), &rig.clock, &rig.heard).expect_err("it must not open");
+    let fails = || open(folder.path(), &clock, &heard).expect_err("it must not open");
     assert!(matches!(fails(), VaultError::WrongKey { .. }));
     fs::write(&key, &good).expect("a file of the test");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("a mode");
@@ -84,6 +85,14 @@ fn the_key_must_be_the_right_one_and_private() {
     assert!(error.to_string().contains("chmod 600"), "{error}");
     fs::remove_file(&key).expect("it is there");
     assert!(matches!(fails(), VaultError::File { .. }), "a lost key is not replaced by a new one");
+}
+
+#[test]
+fn two_programs_do_not_write_over_each_other() {
+    let rig = Rig::new();
+    let second = open(rig.folder.path(), &rig.clock, &rig.heard).expect_err("it is in use");
+    assert!(matches!(second, VaultError::InUse { .. }));
+    rig.reopened();
 }
 
 #[test]

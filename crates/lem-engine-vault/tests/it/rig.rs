@@ -37,8 +37,15 @@ impl Rig {
     }
 
     pub(crate) fn reopened(self) -> Self {
-        let vault = open(self.folder.path(), &self.clock, &self.heard).expect("the store opens again");
-        Self { vault, ..self }
+        let Self { folder, vault, root, clock, heard } = self;
+        drop(vault);
+        let vault = open(folder.path(), &clock, &heard).expect("the store opens again");
+        Self { folder, vault, root, clock, heard }
+    }
+
+    /// The folder without the store that was open over it.
+    pub(crate) fn closed(self) -> (TempDir, Arc<Hand>, Arc<Mutex<Vec<AuditRecord>>>) {
+        (self.folder, self.clock, self.heard)
     }
 
     pub(crate) fn later(&self, seconds: i64) {
