@@ -2,6 +2,7 @@
 
 mod borders;
 mod conformance;
+mod prices;
 mod text;
 
 use anyhow::{Result, bail};
@@ -26,12 +27,18 @@ enum Command {
         /// Folder with the cases.
         dir: PathBuf,
     },
+    /// Builds the embedded price book from an unpacked apache-libcloud wheel.
+    Prices {
+        /// Folder with `libcloud/`.
+        dir: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Tidy => tidy(),
         Command::Conformance { suite, dir } => conformance::run(&suite, &dir),
+        Command::Prices { dir } => prices::build(&root(), &dir),
     }
 }
 
