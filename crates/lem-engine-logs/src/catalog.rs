@@ -180,6 +180,12 @@ impl LogStore {
         self.shared.miner.lock().registry.info(id)
     }
 
+    /// Patterns numbered after `id`, in order, at most `limit`: a caller that keeps the last number hears of each pattern
+    /// once.
+    pub fn patterns_after(&self, id: PatternId, limit: usize) -> Vec<PatternInfo> {
+        self.shared.miner.lock().registry.after(id, limit)
+    }
+
     /// Patterns that earlier releases said in their first minutes: start-up noise for `version`.
     pub fn seen_before(&self, version: &str, warmup: std::time::Duration) -> SeenBefore {
         let warmup_ns = warmup.as_nanos().min(i64::MAX as u128) as i64;

@@ -155,6 +155,9 @@ const ENVIRONMENT_NAMES: [&str; 6] = [
     "env",
 ];
 
+/// Names under which senders give the service, best first.
+const SERVICE_NAMES: [&str; 3] = ["service.name", "service_name", "service"];
+
 /// What a block belongs to: the visible labels, and additionally release and environment, so that every block belongs to
 /// one version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,6 +171,11 @@ pub struct StreamKey {
 }
 
 impl StreamKey {
+    /// The service that wrote the lines, as its labels say.
+    pub fn service(&self) -> Option<&str> {
+        SERVICE_NAMES.iter().find_map(|name| self.labels.get(name))
+    }
+
     /// The stream of a record.
     pub fn of(record: &LogRecord) -> Self {
         let find = |names: &[&str]| {

@@ -385,8 +385,12 @@ impl Shared {
         let mut entries = Vec::with_capacity(records.len());
         let mut miner = self.miner.lock();
         for Prepared { key, record, cost } in records {
-            let seen =
-                Seen { ts_ns: record.ts_ns, version: key.version.as_deref(), environment: key.environment.as_deref() };
+            let seen = Seen {
+                ts_ns: record.ts_ns,
+                version: key.version.as_deref(),
+                environment: key.environment.as_deref(),
+                service: key.service(),
+            };
             let pattern = miner.observe(&record.line, record.severity, seen);
             let LogRecord { ts_ns, line, fields, severity, trace_id, .. } = record;
             entries.push((key, Entry { ts_ns, line, fields, severity, trace_id, pattern }, cost));

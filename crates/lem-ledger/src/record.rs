@@ -81,11 +81,20 @@ impl Recorder {
     /// Records a fact that happens once: recorded again under the same id it stays one. Because the time is part of the
     /// document, the same id at another time is answered as a conflict; [`Self::record_at`] fixes the time too.
     pub async fn record_as<F: Fact>(&self, id: impl Into<EventId>, fact: &F) -> Result<Appended, LedgerError> {
-        let id = id.into();
-        if let Some(seq) = self.stands(&id, fact).await? {
-            return Ok(Appended { seq, kept: crate::Kept::Duplicate });
+        self.once(self.event_as(id, fact)?).await
+    }
+
+    /// A fact under this id as an event that [`Self::once`] takes.
+    pub fn event_as<F: Fact>(&self, id: impl Into<EventId>, fact: &F) -> Result<NewEvent, LedgerError> {
+        Ok(NewEvent::of(fact, id.into(), self.clock.now(), &self.source)?)
+    }
+
+    /// Appends an event unless one of this source with the same id and the same content stands already, at whatever time.
+    pub async fn once(&self, event: NewEvent) -> Result<Appended, LedgerError> {
+        match self.stands(&event).await? {
+            Some(seq) => Ok(Appended { seq, kept: crate::Kept::Duplicate }),
+            None => self.one(event).await,
         }
-        self.record_at(id, self.clock.now(), fact).await
     }
 
     /// Records a fact under this id as of this time.
@@ -116,18 +125,19 @@ impl Recorder {
         self.log.append(vec![event]).await?.into_iter().next().ok_or(LedgerError::Closed)
     }
 
-    /// Where a fact with this id and the same content stands already.
-    async fn stands<F: Fact>(&self, id: &str, fact: &F) -> Result<Option<u64>, LedgerError> {
-        let filter = crate::Filter::types([F::TYPE]).source(self.source.clone()).subject(fact.subject());
-        let (content, custom) = fact.split()?;
+    /// Where an event with this id and the same content stands already.
+    async fn stands(&self, new: &NewEvent) -> Result<Option<u64>, LedgerError> {
+        let filter = crate::Filter::types([new.kind.as_str()]).source(new.source.clone()).subject(new.subject.clone());
+        let said = |payload: &serde_json::Value| {
+            (payload.pointer("/subject/content").cloned(), payload.get("customData").cloned())
+        };
         let mut from = 0;
         loop {
             let page = self.log.read(from, &filter, 1000).await?;
             let Some(last) = page.last() else { return Ok(None) };
             from = last.seq + 1;
-            if let Some(event) = page.iter().find(|event| event.id == id) {
-                let same = event.content() == Some(&content) && event.payload.get("customData") == custom.as_ref();
-                return Ok(same.then_some(event.seq));
+            if let Some(event) = page.iter().find(|event| event.id == new.id) {
+                return Ok((said(&event.payload) == said(&new.payload)).then_some(event.seq));
             }
         }
     }

@@ -70,6 +70,8 @@ text_id! {
     Actor;
     /// Rule name and label fingerprint of an alert.
     AlertId;
+    /// One silence of alerts.
+    SilenceId;
 }
 
 impl CommitSha {

@@ -2,8 +2,8 @@
 
 // owned facts
 pub use lem_model::fact::{
-    AlertFired, AlertResolved, IncidentDetected, IncidentNoted, IncidentReported, IncidentResolved, NotificationFailed,
-    NotificationSent, PatternFirstSeen,
+    AlertFired, AlertResolved, IncidentDetected, IncidentNoted, IncidentReported, IncidentResolved,
+    NotificationCleared, NotificationFailed, NotificationSent, PatternFirstSeen, SilenceCreated, SilenceExpired,
 };
 
 // heard, from their owners

@@ -1,23 +1,28 @@
 //! The loops: scraping, evaluating rules, telling people, following the ledger.
 
-use crate::ObserveError;
+mod before;
+mod follow;
+
 use crate::config::{Config, ScrapeConfig};
 use crate::events::*;
-use crate::incident::Incidents;
+use crate::ledger::Scribe;
 use crate::notify::Notifier;
+use crate::own::Own;
 use crate::plan::alert::Change;
-use crate::rules::{Evaluator, FiringBefore, GroupReport, GroupState, alert_id, map};
+use crate::rules::{Evaluator, GroupReport, GroupState, alert_id, map};
 use crate::scrape::{Scraper, Source, Target, TargetHealth, relabel};
 use futures::future::join_all;
 use lem_engine_promql::Labels;
-use lem_ledger::{Consumer, EventLog, Filter, Recorder};
+use lem_model::ServiceName;
 use lem_model::port::Exposition;
-use lem_model::{Event, ServiceName};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use before::Before;
+pub(crate) use follow::Following;
 
 /// Rest between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -171,7 +176,10 @@ pub(crate) struct Ruling {
     pub(crate) groups: Vec<GroupState>,
     pub(crate) with: Evaluator,
     pub(crate) notifier: Option<Arc<Notifier>>,
-    pub(crate) recorder: Recorder,
+    pub(crate) scribe: Scribe,
+    pub(crate) own: Arc<Own>,
+    /// Lines of processes that were dropped so far.
+    pub(crate) lines_lost: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub(crate) reports: Arc<Mutex<Vec<GroupReport>>>,
     pub(crate) now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
@@ -187,12 +195,11 @@ impl Ruling {
                 group.miss(late.max(0) as u64);
                 let outcome = group.evaluate(&self.with, now).await;
                 for error in &outcome.errors {
+                    self.own.rule_failed();
                     tracing::warn!(error, "a rule failed");
                 }
                 for (change, query) in outcome.changes {
-                    if let Err(error) = say(&self.recorder, &change, &query).await {
-                        tracing::error!(%error, "an alert could not be recorded");
-                    }
+                    say(&self.scribe, &change, &query);
                 }
                 if let Some(notifier) = &self.notifier {
                     notifier.take(outcome.send, now);
@@ -202,6 +209,7 @@ impl Ruling {
             if let Some(notifier) = &self.notifier {
                 notifier.flush(now);
             }
+            self.own.lines_lost((self.lines_lost)());
             *self.reports.lock() = self.groups.iter().map(GroupState::report).collect();
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -212,7 +220,7 @@ impl Ruling {
 }
 
 /// A transition as a fact, under an id that a restart repeats.
-async fn say(recorder: &Recorder, change: &Change, query: &str) -> Result<(), ObserveError> {
+fn say(scribe: &Scribe, change: &Change, query: &str) {
     let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     match change {
         Change::Fired(alert) => {
@@ -229,7 +237,7 @@ async fn say(recorder: &Recorder, change: &Change, query: &str) -> Result<(), Ob
                 annotations: alert.annotations.clone(),
                 labels,
             };
-            recorder.record_as(format!("fired:{}:{}", fact.alert, alert.active_at_ms), &fact).await?;
+            scribe.say_once(format!("fired:{}:{}", fact.alert, alert.active_at_ms), &fact);
         }
         Change::Resolved(alert) => {
             let labels = map(&alert.labels);
@@ -240,76 +248,11 @@ async fn say(recorder: &Recorder, change: &Change, query: &str) -> Result<(), Ob
                 environment: named(&labels, "environment").map(Into::into),
                 labels,
             };
-            recorder.record_as(format!("resolved:{}:{}", fact.alert, alert.active_at_ms), &fact).await?;
+            scribe.say_once(format!("resolved:{}:{}", fact.alert, alert.active_at_ms), &fact);
         }
     }
-    Ok(())
 }
 
 fn named(labels: &BTreeMap<String, String>, name: &str) -> Option<String> {
     labels.get(name).filter(|v| !v.is_empty()).cloned()
-}
-
-/// Follows the ledger: instances for scraping, incidents for people.
-pub(crate) async fn follow(
-    log: Arc<dyn EventLog>,
-    instances: Arc<Mutex<Instances>>,
-    incidents: Incidents,
-    cancel: CancellationToken,
-) -> Result<(), ObserveError> {
-    let heard = Filter::types(["alert.fired", "incident.requested", "report.published"]);
-    let mut subscription = log.subscribe(&Consumer::from("observe"), heard).await?;
-    let started = Filter::types(["instance.started", "instance.exited"]);
-    let mut moves =
-        log.subscribe(&Consumer::new(format!("observe-instances/{}", uuid::Uuid::now_v7())), started).await?;
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            event = subscription.next() => {
-                let event = event?;
-                incidents.hear(&event).await?;
-                subscription.ack(event.seq).await?;
-            }
-            event = moves.next() => note(&event?, &mut instances.lock()),
-            _ = tick.tick() => incidents.look().await?,
-        }
-    }
-}
-
-fn note(event: &Event, instances: &mut Instances) {
-    if let Some(fact) = event.read::<InstanceStarted>() {
-        instances.insert(fact.instance.clone(), fact);
-    } else if let Some(fact) = event.read::<InstanceExited>() {
-        instances.remove(&fact.instance);
-    }
-}
-
-/// Alerts that fired when the program last ran.
-pub(crate) async fn firing_before(log: &Arc<dyn EventLog>) -> Result<Vec<FiringBefore>, ObserveError> {
-    let filter = Filter::types(["alert.fired", "alert.resolved"]);
-    let mut firing: BTreeMap<String, FiringBefore> = BTreeMap::new();
-    let mut next = 0;
-    loop {
-        let page = log.read(next, &filter, lem_ledger::MAX_READ).await?;
-        let Some(last) = page.last() else { return Ok(firing.into_values().collect()) };
-        next = last.seq + 1;
-        for event in &page {
-            if let Some(fact) = event.read::<AlertFired>() {
-                firing.insert(
-                    event.subject.clone(),
-                    FiringBefore {
-                        rule: fact.rule,
-                        labels: fact.labels,
-                        annotations: fact.annotations,
-                        value: fact.value,
-                        active_at_ms: fact.active_at.as_millisecond(),
-                        fired_at_ms: event.time_occurred.as_millisecond(),
-                    },
-                );
-            } else {
-                firing.remove(&event.subject);
-            }
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Stage 4 of the workflow, OBSERVE: metrics, logs, alerts, incidents.
 //!
 //! In: Prometheus, rule, Alertmanager and dashboard files; expositions of targets, of the router and of processes; lines
-//! of processes; facts about instances and rollouts; the request `incident.requested`. Out: answers to PromQL and LogQL,
+//! of processes and pushed ones; facts about instances and rollouts; the request `incident.requested`. Out: answers to PromQL and LogQL,
 //! notifications, and the ports [`lem_model::port::MetricQuery`], [`lem_model::port::HealthSource`] and
 //! [`lem_model::port::SymptomSource`]. Facts appended: see [`events`].
 //!
@@ -15,13 +15,23 @@ pub mod error;
 pub mod events;
 pub mod execute;
 pub mod incident;
+mod ledger;
 pub mod logs;
 pub mod notify;
+pub mod own;
+pub mod patterns;
 pub mod plan;
+pub mod push;
 pub mod rules;
 pub mod scrape;
 mod service;
+pub mod silence;
 pub mod symptom;
 
 pub use error::ObserveError;
+pub use ledger::{MAX_WAITING, Scribe};
+pub use notify::{AlertGroup, AlertStatus, GroupedAlert};
+pub use patterns::{DiffFinding, PatternReport, PatternVersion, ReleaseDiff};
+pub use push::{PushEntry, PushError, PushStream, Pushed};
 pub use service::{ObserveOptions, ObserveService};
+pub use silence::{NewSilence, Silence, SilenceError, SilenceState};

@@ -1,270 +1,377 @@
 //! Telling people: groups of alerts to webhook receivers, as Alertmanager does it.
+//!
+//! In: alerts of the rules, silences, what was said before. Out: messages, and facts about them. It never says the same
+//! twice within the repeat interval, also over a restart, and never keeps silent about an end it announced a beginning of.
 
+mod deliver;
+pub mod log;
 pub mod matcher;
 
-use crate::config::{Alertmanager, Webhook};
-use crate::events::{NotificationFailed, NotificationSent};
+use crate::config::Alertmanager;
+use crate::events::{NotificationCleared, NotificationFailed, NotificationSent};
+use crate::ledger::Scribe;
+use crate::own::Own;
 use crate::plan::notify::{
-    LabelMap, Reason, RoutePath, Said, TellResolved, group_key, group_labels, inhibited, needs_update, route_at, routes,
+    LabelMap, Muted, RoutePath, Said, TellResolved, group_key, group_labels, inhibitors, needs_update, route_at, routes,
 };
 use crate::rules::{Sent, alert_id};
+use crate::silence::Silences;
+use deliver::Message;
+use jiff::Timestamp;
 use lem_engine_promql::Labels;
-use lem_ledger::Recorder;
-use lem_model::AlertId;
+use lem_ledger::View;
+use lem_model::{AlertId, SilenceId};
+use log::{LogKey, NotificationLog};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Alerts kept at once; a rule that makes more has a problem of its own.
 pub const MAX_ALERTS: usize = 10_000;
-/// First wait after a delivery that failed; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// Least time deliveries may take, whatever the group interval.
 const LEAST_TIMEOUT_MS: i64 = 10_000;
+
+/// A group of alerts at a receiver, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertGroup {
+    /// Group key.
+    pub key: String,
+    /// Labels all of them share.
+    pub labels: LabelMap,
+    /// Receiver.
+    pub receiver: String,
+    /// Alerts.
+    pub alerts: Vec<GroupedAlert>,
+}
+
+/// An alert in a group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupedAlert {
+    /// Rule and label fingerprint.
+    pub fingerprint: AlertId,
+    /// Labels.
+    pub labels: LabelMap,
+    /// Annotations.
+    pub annotations: LabelMap,
+    /// Since when it fires.
+    pub starts_at: Timestamp,
+    /// When it ended, or until when this word holds.
+    pub ends_at: Timestamp,
+    /// Where its expression can be looked at.
+    pub generator_url: String,
+    /// Whether somebody is told.
+    pub status: AlertStatus,
+}
+
+/// Whether somebody is told of an alert, and if not, why not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertStatus {
+    /// `active`, `suppressed` or `resolved`.
+    pub state: String,
+    /// Silences that match.
+    pub silenced_by: Vec<SilenceId>,
+    /// Alerts that make it quiet.
+    pub inhibited_by: Vec<AlertId>,
+}
 
 /// One group on one route.
 #[derive(Debug)]
 struct Group {
-    path: RoutePath,
     labels: LabelMap,
     alerts: BTreeMap<String, Sent>,
     next_ms: i64,
-    said: Option<Said>,
+    /// Messages are on their way; the group waits for them.
+    delivering: bool,
+}
+
+/// Where a group stands: its route and its key. Two routes may have equal keys.
+type GroupId = (RoutePath, String);
+
+#[derive(Debug, Default)]
+struct Inner {
+    groups: BTreeMap<GroupId, Group>,
+    log: NotificationLog,
 }
 
 /// Routes alerts into groups and delivers them.
 #[derive(Debug)]
 pub struct Notifier {
     config: Alertmanager,
+    external_url: String,
     client: reqwest::Client,
-    recorder: Recorder,
-    groups: Arc<Mutex<BTreeMap<String, Group>>>,
+    scribe: Scribe,
+    silences: View<Silences>,
+    own: Arc<Own>,
+    inner: Arc<Mutex<Inner>>,
 }
 
-/// One delivery, decided.
-struct Delivery {
-    key: String,
-    receiver: String,
-    webhooks: Vec<Webhook>,
-    labels: LabelMap,
-    firing: Vec<Sent>,
-    resolved: Vec<Sent>,
-    reason: Reason,
-    before: Option<Said>,
-    timeout_ms: i64,
+/// What a group has to do now.
+struct Due {
+    id: GroupId,
+    messages: Vec<(Message, Said)>,
 }
 
 fn id_of(labels: &LabelMap) -> AlertId {
     alert_id(&Labels::new(labels.clone().into_iter().collect()))
 }
 
+fn instant(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 impl Notifier {
     /// A notifier for a configuration.
-    pub fn new(config: Alertmanager, recorder: Recorder) -> Result<Self, reqwest::Error> {
-        Ok(Self { config, client: reqwest::Client::builder().build()?, recorder, groups: Arc::default() })
+    pub fn new(
+        config: Alertmanager,
+        external_url: String,
+        scribe: Scribe,
+        silences: View<Silences>,
+        own: Arc<Own>,
+    ) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder().build()?;
+        Ok(Self { config, external_url, client, scribe, silences, own, inner: Arc::default() })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Alertmanager {
+        &self.config
+    }
+
+    /// Goes on where the program was ended: what was said, which alerts fire, and which ended since. Must come before the
+    /// first flush, or what is inhibited would be told once.
+    pub fn restore(&self, log: NotificationLog, firing: Vec<Sent>, ended: Vec<Sent>, now_ms: i64) {
+        let believed: BTreeSet<String> = log.believed_firing().into_iter().map(ToOwned::to_owned).collect();
+        self.inner.lock().log = log;
+        self.take(firing, now_ms);
+        // Of the others nobody was told, or was told the end already.
+        let told = |alert: &Sent| believed.contains(id_of(&alert.labels).as_str());
+        self.take(ended.into_iter().filter(told).collect(), now_ms);
     }
 
     /// Takes alerts from the rules.
     pub fn take(&self, alerts: Vec<Sent>, now_ms: i64) {
-        let mut groups = self.groups.lock();
+        let mut inner = self.inner.lock();
+        let mut total: usize = inner.groups.values().map(|g| g.alerts.len()).sum();
         for alert in alerts {
             for path in routes(&self.config.route, &alert.labels) {
                 let Some(route) = route_at(&self.config.route, &path) else { continue };
                 let labels = group_labels(route, &alert.labels);
                 let key = group_key(&self.config.route, &path, &labels);
-                let total: usize = groups.values().map(|g| g.alerts.len()).sum();
-                if total >= MAX_ALERTS {
-                    tracing::error!(limit = MAX_ALERTS, "an alert was left out: too many at once");
-                    continue;
-                }
                 // An alert older than the wait has waited enough.
                 let waited = now_ms - alert.starts_at_ms >= route.group_wait_ms;
-                let first = if waited { now_ms } else { now_ms + route.group_wait_ms };
-                let group = groups.entry(key).or_insert_with(|| Group {
-                    path,
-                    labels,
-                    alerts: BTreeMap::new(),
-                    next_ms: first,
-                    said: None,
-                });
-                group.alerts.insert(id_of(&alert.labels).to_string(), alert.clone());
+                let next_ms = if waited { now_ms } else { now_ms + route.group_wait_ms };
+                let begin = || Group { labels, alerts: BTreeMap::new(), next_ms, delivering: false };
+                let alerts = &mut inner.groups.entry((path, key)).or_insert_with(begin).alerts;
+                let id = id_of(&alert.labels).to_string();
+                if !alerts.contains_key(&id) {
+                    if total >= MAX_ALERTS {
+                        tracing::error!(limit = MAX_ALERTS, alert = id, "an alert was left out: too many at once");
+                        self.own.notified("", "left out");
+                        continue;
+                    }
+                    total += 1;
+                }
+                alerts.insert(id, alert.clone());
             }
         }
+        inner.groups.retain(|_, group| !group.alerts.is_empty());
     }
 
     /// Delivers what is due. Deliveries go on beside; a slow receiver holds up nobody else.
     pub fn flush(&self, now_ms: i64) {
-        for delivery in self.due(now_ms) {
-            let (client, recorder, groups) = (self.client.clone(), self.recorder.clone(), self.groups.clone());
-            tokio::spawn(async move { deliver(client, recorder, groups, delivery, now_ms).await });
+        for due in self.due(now_ms) {
+            let work = Delivering {
+                client: self.client.clone(),
+                external_url: self.external_url.clone(),
+                scribe: self.scribe.clone(),
+                own: self.own.clone(),
+                inner: self.inner.clone(),
+            };
+            tokio::spawn(work.run(due));
         }
     }
 
-    fn due(&self, now_ms: i64) -> Vec<Delivery> {
-        let mut groups = self.groups.lock();
-        let firing_everywhere: Vec<LabelMap> = groups
-            .values()
-            .flat_map(|g| g.alerts.values())
-            .filter(|a| a.ends_at_ms > now_ms)
-            .map(|a| a.labels.clone())
-            .collect();
+    /// Groups with their alerts, and which of them somebody is told of.
+    pub fn groups(&self, now_ms: i64) -> Vec<AlertGroup> {
+        let inner = self.inner.lock();
+        let firing = firing_now(&inner.groups, now_ms);
+        let groups = inner.groups.iter().map(|((path, key), group)| AlertGroup {
+            key: key.clone(),
+            labels: group.labels.clone(),
+            receiver: route_at(&self.config.route, path).map_or_else(String::new, |r| r.receiver.clone()),
+            alerts: group.alerts.values().map(|alert| self.shown(alert, &firing, now_ms)).collect(),
+        });
+        groups.collect()
+    }
+
+    fn shown(&self, alert: &Sent, firing: &[LabelMap], now_ms: i64) -> GroupedAlert {
+        let muted = self.muted(alert, firing, now_ms);
+        let state = match (muted.is_muted(), alert.ends_at_ms > now_ms) {
+            (_, false) => "resolved",
+            (true, true) => "suppressed",
+            (false, true) => "active",
+        };
+        GroupedAlert {
+            fingerprint: id_of(&alert.labels),
+            labels: alert.labels.clone(),
+            annotations: alert.annotations.clone(),
+            starts_at: instant(alert.starts_at_ms),
+            ends_at: instant(alert.ends_at_ms),
+            generator_url: alert.generator_url.clone(),
+            status: AlertStatus {
+                state: state.into(),
+                silenced_by: muted.silences,
+                inhibited_by: muted.inhibitors.iter().map(id_of).collect(),
+            },
+        }
+    }
+
+    fn muted(&self, alert: &Sent, firing: &[LabelMap], now_ms: i64) -> Muted {
+        Muted {
+            silences: self.silences.read(|s| s.silencing(&alert.labels, instant(now_ms))),
+            inhibitors: inhibitors(&self.config.inhibit, &alert.labels, firing).into_iter().cloned().collect(),
+        }
+    }
+
+    fn due(&self, now_ms: i64) -> Vec<Due> {
+        let mut inner = self.inner.lock();
+        let Inner { groups, log } = &mut *inner;
+        let firing = firing_now(groups, now_ms);
         let mut due = vec![];
-        for (key, group) in groups.iter_mut().filter(|(_, g)| g.next_ms <= now_ms) {
-            let Some(route) = route_at(&self.config.route, &group.path) else { continue };
+        for (id, group) in groups.iter_mut().filter(|(_, g)| g.next_ms <= now_ms && !g.delivering) {
+            let Some(route) = route_at(&self.config.route, &id.0) else { continue };
             group.next_ms = now_ms + route.group_interval_ms;
-            let quiet = |a: &Sent| inhibited(&self.config.inhibit, &a.labels, &firing_everywhere);
-            let (firing, resolved): (Vec<Sent>, Vec<Sent>) =
-                group.alerts.values().filter(|a| !quiet(a)).cloned().partition(|a| a.ends_at_ms > now_ms);
-            let ids = |list: &[Sent]| list.iter().map(|a| id_of(&a.labels).to_string()).collect::<BTreeSet<_>>();
-            let receiver = self.config.receivers.iter().find(|r| r.name == route.receiver);
-            let webhooks = receiver.map_or_else(Vec::new, |r| r.webhooks.clone());
-            let tell = if webhooks.iter().any(|w| w.send_resolved) { TellResolved::Yes } else { TellResolved::No };
-            let (firing_ids, resolved_ids) = (ids(&firing), ids(&resolved));
-            let said = group.said.as_ref();
-            if let Some(reason) = needs_update(said, &firing_ids, &resolved_ids, tell, route.repeat_interval_ms, now_ms)
-            {
-                let before = group.said.replace(Said { firing: firing_ids, resolved: resolved_ids, at_ms: now_ms });
-                due.push(Delivery {
-                    key: key.clone(),
-                    receiver: route.receiver.clone(),
-                    webhooks,
-                    labels: group.labels.clone(),
-                    firing,
-                    resolved,
-                    reason,
-                    before,
-                    timeout_ms: route.group_interval_ms.max(LEAST_TIMEOUT_MS),
-                });
-            } else {
+            let heard = group.alerts.values().filter(|a| !self.muted(a, &firing, now_ms).is_muted());
+            let (firing, resolved): (Vec<Sent>, Vec<Sent>) = heard.cloned().partition(|a| a.ends_at_ms > now_ms);
+            let limit_ms = route.group_interval_ms.max(LEAST_TIMEOUT_MS);
+            let mut messages = self.messages(id, &group.labels, &firing, &resolved, log, now_ms);
+            for (message, _) in &mut messages {
+                message.limit = Duration::from_millis(limit_ms as u64);
+            }
+            if messages.is_empty() {
                 group.alerts.retain(|_, a| a.ends_at_ms > now_ms);
+            } else {
+                group.delivering = true;
+                due.push(Due { id: id.clone(), messages });
             }
         }
-        groups.retain(|_, g| !g.alerts.is_empty());
+        groups.retain(|_, g| g.delivering || !g.alerts.is_empty());
+        log.forget_before(now_ms - log::retention(&self.config.route).as_millis() as i64);
         due
     }
+
+    /// What each integration of a group's receiver has to hear; what it does not want to hear is noted as said.
+    fn messages(
+        &self,
+        id: &GroupId,
+        labels: &LabelMap,
+        firing: &[Sent],
+        resolved: &[Sent],
+        log: &mut NotificationLog,
+        now_ms: i64,
+    ) -> Vec<(Message, Said)> {
+        let Some(route) = route_at(&self.config.route, &id.0) else { return vec![] };
+        if firing.is_empty() && resolved.is_empty() {
+            return vec![];
+        }
+        let receiver = self.config.receivers.iter().find(|r| r.name == route.receiver);
+        let mut messages = vec![];
+        for (number, webhook) in receiver.iter().flat_map(|r| &r.webhooks).enumerate() {
+            let integration = format!("webhook[{number}]");
+            let key: LogKey = (id.1.clone(), route.receiver.clone(), integration.clone());
+            let tell = if webhook.send_resolved { TellResolved::Yes } else { TellResolved::No };
+            let now = Said { firing: ids(firing), resolved: ids(resolved), at_ms: now_ms };
+            let last = log.last(&key);
+            let Some(reason) = needs_update(last, &now.firing, &now.resolved, tell, route.repeat_interval_ms, now_ms)
+            else {
+                continue;
+            };
+            if firing.is_empty() && !webhook.send_resolved {
+                let fact = NotificationCleared { receiver: key.1.clone(), integration, group: key.0.clone() };
+                self.scribe.say(&fact);
+                log.note(key, Said { at_ms: now_ms, ..Said::default() });
+                continue;
+            }
+            let resolved = if webhook.send_resolved { resolved.to_vec() } else { vec![] };
+            let message = Message {
+                group: id.1.clone(),
+                receiver: route.receiver.clone(),
+                integration,
+                webhook: webhook.clone(),
+                labels: labels.clone(),
+                firing: firing.to_vec(),
+                resolved,
+                reason,
+                limit: Duration::ZERO,
+            };
+            messages.push((message, now));
+        }
+        messages
+    }
 }
 
-async fn deliver(
+fn ids(alerts: &[Sent]) -> BTreeSet<String> {
+    alerts.iter().map(|a| id_of(&a.labels).to_string()).collect()
+}
+
+fn firing_now(groups: &BTreeMap<GroupId, Group>, now_ms: i64) -> Vec<LabelMap> {
+    let alerts = groups.values().flat_map(|g| g.alerts.values());
+    let labels: BTreeSet<&LabelMap> = alerts.filter(|a| a.ends_at_ms > now_ms).map(|a| &a.labels).collect();
+    labels.into_iter().cloned().collect()
+}
+
+/// Messages of one group on their way.
+struct Delivering {
     client: reqwest::Client,
-    recorder: Recorder,
-    groups: Arc<Mutex<BTreeMap<String, Group>>>,
-    delivery: Delivery,
-    now_ms: i64,
-) {
-    let alerts: Vec<AlertId> = delivery.firing.iter().chain(&delivery.resolved).map(|a| id_of(&a.labels)).collect();
-    let status = if delivery.firing.is_empty() { "resolved" } else { "firing" };
-    for webhook in &delivery.webhooks {
-        if delivery.firing.is_empty() && !webhook.send_resolved {
-            continue;
+    external_url: String,
+    scribe: Scribe,
+    own: Arc<Own>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Delivering {
+    async fn run(self, due: Due) {
+        let all = due.messages.into_iter().map(|(message, said)| self.one(message, said));
+        futures::future::join_all(all).await;
+        if let Some(group) = self.inner.lock().groups.get_mut(&due.id) {
+            group.delivering = false;
         }
-        let body = body(&delivery, webhook, status);
-        let limit = Duration::from_millis(delivery.timeout_ms.max(1) as u64);
-        let recorded = match post(&client, &webhook.url, &body, limit).await {
+    }
+
+    /// What was not taken is said again at the next interval, because the log does not have it.
+    async fn one(&self, message: Message, said: Said) {
+        let id = |a: &Sent| id_of(&a.labels);
+        let alerts = message.firing.iter().chain(&message.resolved).map(id).collect();
+        match message.deliver(&self.client, &self.external_url).await {
             Ok(()) => {
-                let fact = NotificationSent {
-                    receiver: delivery.receiver.clone(),
-                    group: delivery.key.clone(),
-                    status: status.into(),
-                    alerts: alerts.clone(),
-                    reason: delivery.reason.text().into(),
-                };
-                recorder.record(&fact).await.map(drop)
+                self.own.notified(&message.receiver, "sent");
+                self.scribe.say(&NotificationSent {
+                    receiver: message.receiver.clone(),
+                    group: message.group.clone(),
+                    status: message.status().into(),
+                    alerts,
+                    reason: message.reason.text().into(),
+                    integration: message.integration.clone(),
+                    resolved: message.resolved.iter().map(id).collect(),
+                });
+                self.inner.lock().log.note((message.group, message.receiver, message.integration), said);
             }
             Err((error, attempts)) => {
-                // What was not said is said again at the next interval.
-                if let Some(group) = groups.lock().get_mut(&delivery.key) {
-                    group.said.clone_from(&delivery.before);
-                }
-                let fact = NotificationFailed {
-                    receiver: delivery.receiver.clone(),
-                    group: delivery.key.clone(),
-                    alerts: alerts.clone(),
+                self.own.notified(&message.receiver, "failed");
+                tracing::error!(receiver = message.receiver, error, attempts, "a notification was not taken");
+                self.scribe.say(&NotificationFailed {
+                    receiver: message.receiver,
+                    group: message.group,
+                    alerts,
                     error,
                     attempts,
-                };
-                recorder.record(&fact).await.map(drop)
+                });
             }
-        };
-        if let Err(error) = recorded {
-            tracing::error!(%error, at_ms = now_ms, "a notification could not be recorded");
         }
     }
-}
-
-/// Posts with retries on connection errors, 429 and 5xx, until the limit; other answers are final.
-async fn post(client: &reqwest::Client, url: &str, body: &Value, limit: Duration) -> Result<(), (String, u32)> {
-    let began = std::time::Instant::now();
-    let mut wait = FIRST_WAIT;
-    for attempt in 1.. {
-        let left = limit.saturating_sub(began.elapsed());
-        let answer = client.post(url).json(body).timeout(left.max(FIRST_WAIT)).send().await;
-        let why = match answer {
-            Ok(response) if response.status().is_success() => return Ok(()),
-            Ok(response) => {
-                let status = response.status();
-                let again = status.as_u16() == 429 || status.is_server_error();
-                if !again {
-                    return Err((format!("unexpected status code {status}"), attempt));
-                }
-                format!("unexpected status code {status}")
-            }
-            Err(error) => error.without_url().to_string(),
-        };
-        if began.elapsed() + wait >= limit {
-            return Err((why, attempt));
-        }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
-    }
-    Err(("no attempt was made".to_owned(), 0))
-}
-
-fn time(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "0001-01-01T00:00:00Z".to_owned(), |t| t.to_string())
-}
-
-/// Alertmanager's webhook body, version 4.
-fn body(delivery: &Delivery, webhook: &Webhook, status: &str) -> Value {
-    let alert = |a: &Sent, firing: bool| {
-        json!({
-            "status": if firing { "firing" } else { "resolved" },
-            "labels": a.labels,
-            "annotations": a.annotations,
-            "startsAt": time(a.starts_at_ms),
-            "endsAt": if firing { "0001-01-01T00:00:00Z".to_owned() } else { time(a.ends_at_ms) },
-            "generatorURL": a.generator_url,
-            "fingerprint": id_of(&a.labels),
-        })
-    };
-    let resolved = delivery.resolved.iter().filter(|_| webhook.send_resolved).map(|a| alert(a, false));
-    let mut alerts: Vec<Value> = delivery.firing.iter().map(|a| alert(a, true)).chain(resolved).collect();
-    let all = alerts.len();
-    if webhook.max_alerts > 0 {
-        alerts.truncate(webhook.max_alerts);
-    }
-    json!({
-        "version": "4",
-        "groupKey": delivery.key,
-        "truncatedAlerts": all - alerts.len(),
-        "status": status,
-        "receiver": delivery.receiver,
-        "groupLabels": delivery.labels,
-        "commonLabels": common(delivery, |a| &a.labels),
-        "commonAnnotations": common(delivery, |a| &a.annotations),
-        "externalURL": "",
-        "notification_reason": delivery.reason.text(),
-        "alerts": alerts,
-    })
-}
-
-fn common(delivery: &Delivery, pick: impl Fn(&Sent) -> &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut all = delivery.firing.iter().chain(&delivery.resolved);
-    let Some(first) = all.next() else { return BTreeMap::new() };
-    let mut common = pick(first).clone();
-    for alert in all {
-        common.retain(|name, value| pick(alert).get(name) == Some(value));
-    }
-    common
 }

@@ -36,6 +36,8 @@ pub fn alert_id(labels: &Labels) -> AlertId {
 pub struct FiringBefore {
     /// Rule.
     pub rule: String,
+    /// Its query.
+    pub query: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
@@ -118,6 +120,33 @@ impl std::fmt::Debug for Evaluator {
 }
 
 impl Evaluator {
+    /// An alert as the outside hears it.
+    fn sent(
+        &self,
+        mut labels: BTreeMap<String, String>,
+        annotations: BTreeMap<String, String>,
+        span_ms: (i64, i64),
+        query: &str,
+    ) -> Sent {
+        for (name, value) in &self.external_labels {
+            labels.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        let query = percent_encoding::utf8_percent_encode(query, percent_encoding::NON_ALPHANUMERIC);
+        Sent {
+            labels,
+            annotations,
+            starts_at_ms: span_ms.0,
+            ends_at_ms: span_ms.1,
+            generator_url: format!("{}/graph?g0.expr={query}&g0.tab=1", self.external_url),
+        }
+    }
+
+    /// An alert that fired before a restart, and still does unless it has ended.
+    pub fn sent_before(&self, before: FiringBefore, ended_ms: Option<i64>, now_ms: i64, interval_ms: i64) -> Sent {
+        let ends = ended_ms.unwrap_or(now_ms + validity_ms(interval_ms));
+        self.sent(before.labels, before.annotations, (before.fired_at_ms, ends), &before.query)
+    }
+
     async fn ask(&self, query: &str, at_ms: i64) -> Result<Vec<(Labels, f64)>, String> {
         let querier = StoreQuerier(self.store.clone());
         let interrupt = Interrupt::with_deadline(Instant::now() + QUERY_TIMEOUT);
@@ -371,27 +400,18 @@ fn record(rule: &Rule, answer: Vec<(Labels, f64)>, at_ms: i64, limit: usize) -> 
 }
 
 fn sending(alerts: &mut Alerts, interval_ms: i64, at_ms: i64, with: &Evaluator, rule: &Rule) -> Vec<Sent> {
-    let validity = 4 * interval_ms.max(alert::RESEND_DELAY_MS);
     let due = alerts.values_mut().filter(|a| a.needs_sending(at_ms));
     due.map(|alert| {
         alert.sent_at_ms = Some(at_ms);
-        let mut labels = map(&alert.labels);
-        for (name, value) in &with.external_labels {
-            labels.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        Sent {
-            labels,
-            annotations: alert.annotations.clone(),
-            starts_at_ms: alert.fired_at_ms,
-            ends_at_ms: alert.resolved_at_ms.unwrap_or(at_ms + validity),
-            generator_url: format!(
-                "{}/graph?g0.expr={}&g0.tab=1",
-                with.external_url,
-                percent_encoding::utf8_percent_encode(&rule.expr, percent_encoding::NON_ALPHANUMERIC)
-            ),
-        }
+        let ends_at_ms = alert.resolved_at_ms.unwrap_or(at_ms + validity_ms(interval_ms));
+        with.sent(map(&alert.labels), alert.annotations.clone(), (alert.fired_at_ms, ends_at_ms), &rule.expr)
     })
     .collect()
+}
+
+/// How long the word that an alert fires holds.
+fn validity_ms(interval_ms: i64) -> i64 {
+    4 * interval_ms.max(alert::RESEND_DELAY_MS)
 }
 
 fn alert_samples(alerts: &Alerts, at_ms: i64) -> Vec<Sample> {

@@ -6,6 +6,7 @@ pub mod process;
 pub mod relabel;
 
 use crate::engine::{MetricStore, Sample};
+use crate::error::chain;
 use lem_engine_metrics::text::{self, Format, Metadata, Parsed};
 use lem_engine_promql::{Labels, number::STALE};
 use lem_model::port::Exposition;
@@ -324,16 +325,6 @@ pub fn health(target: &Target) -> TargetHealth {
 /// The mark that a series has ended.
 pub fn marker(labels: &Labels, at_ms: i64) -> Sample {
     Sample { labels: labels.clone(), t_ms: at_ms, value: STALE }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// The format a content type names; anything unknown fails the scrape, as upstream decided for version 3.

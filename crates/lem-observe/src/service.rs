@@ -1,17 +1,26 @@
 //! The stage as a service.
 
+mod logs;
+mod people;
+
 use crate::ObserveError;
 use crate::config::{Config, Section, load};
 use crate::dash::Dashboard;
 use crate::engine::embedded::{EmbeddedLogs, EmbeddedMetrics};
 use crate::engine::{LogStore, MetricStore};
-use crate::execute::{Instances, Ruling, Scraping, firing_before, follow};
+use crate::execute::{Before, Following, Instances, Ruling, Scraping};
 use crate::incident::Incidents;
+use crate::ledger::{Scribe, Scribing, insist};
 use crate::logs::Sink;
 use crate::notify::Notifier;
-use crate::rules::{Evaluator, GroupReport, GroupState};
+use crate::notify::log::{NotificationLog, retention};
+use crate::own::Own;
+use crate::patterns::FirstSights;
+use crate::rules::{Evaluator, FiringBefore, GroupReport, GroupState};
 use crate::scrape::{Scraper, TargetHealth};
+use crate::silence::Silences;
 use crate::symptom::Answers;
+use futures::FutureExt as _;
 use lem_engine_metrics::text::Metadata;
 use lem_ledger::{EventLog, Recorder, View};
 use lem_model::port::{Exposition, LogSink};
@@ -66,6 +75,15 @@ pub struct ObserveService {
     expositions: Arc<Mutex<Vec<Arc<dyn Exposition>>>>,
     health: Arc<Mutex<BTreeMap<String, TargetHealth>>>,
     reports: Arc<Mutex<Vec<GroupReport>>>,
+    own: Arc<Own>,
+    recorder: Recorder,
+    scribe: Scribe,
+    /// Taken by [`Self::serve`].
+    scribing: Arc<Mutex<Option<Scribing>>>,
+    silences: View<Silences>,
+    /// Wishes for silences are dealt with one after the other.
+    silencing: Arc<tokio::sync::Mutex<()>>,
+    notifier: Option<Arc<Notifier>>,
 }
 
 impl std::fmt::Debug for ObserveService {
@@ -75,7 +93,7 @@ impl std::fmt::Debug for ObserveService {
 }
 
 impl ObserveService {
-    /// Reads the files and opens the stores.
+    /// Reads the files and opens the stores. Must be called inside a tokio runtime.
     pub fn new(options: ObserveOptions) -> Result<Self, ObserveError> {
         let (config, found) = load(&options.root, &options.section);
         if found.iter().any(Diagnostic::is_error) {
@@ -95,6 +113,15 @@ impl ObserveService {
         let sink = Sink::start(logs.clone()).map_err(thread)?;
         let metrics = EmbeddedMetrics(metrics);
         let engine = lem_engine_promql::Engine::new(lem_engine_promql::Options::default());
+        let own: Arc<Own> = Arc::default();
+        let recorder =
+            Recorder::with(options.log.clone(), SOURCE, options.clock.clone(), Arc::new(lem_ledger::RandomIds));
+        let (scribe, scribing) = Scribe::new(recorder.clone(), own.clone());
+        let silences: View<Silences> = View::start(options.log.clone());
+        let notifier = config.alertmanager.clone().map(|config| {
+            Notifier::new(config, options.external_url.clone(), scribe.clone(), silences.clone(), own.clone())
+        });
+        let inside: Arc<dyn Exposition> = own.clone();
         Ok(Self {
             scraper: Scraper::new(Arc::new(metrics.clone()))?,
             config,
@@ -102,9 +129,16 @@ impl ObserveService {
             logs: EmbeddedLogs(logs),
             engine: Arc::new(engine),
             sink,
-            expositions: Arc::default(),
+            expositions: Arc::new(Mutex::new(vec![inside])),
             health: Arc::default(),
             reports: Arc::default(),
+            own,
+            recorder,
+            scribe,
+            scribing: Arc::new(Mutex::new(Some(scribing))),
+            silences,
+            silencing: Arc::default(),
+            notifier: notifier.transpose()?.map(Arc::new),
             options,
         })
     }
@@ -164,46 +198,100 @@ impl ObserveService {
         &self.config.dashboards
     }
 
-    /// Works until told to stop.
+    /// What this stage says about itself.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// Works until told to stop. A ledger that is away is waited for, and that is shown in [`Self::own`]; an error comes
+    /// back when waiting cannot mend it. Serves once.
     pub async fn serve(&self, cancel: CancellationToken) -> Result<(), ObserveError> {
-        let clock = self.options.clock.clone();
-        let now_ms: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now().as_millisecond());
-        let log = self.options.log.clone();
-        let recorder = Recorder::with(log.clone(), SOURCE, self.options.clock.clone(), Arc::new(lem_ledger::RandomIds));
+        let scribing = self.scribing.lock().take();
+        let scribing = scribing.ok_or_else(|| ObserveError::Refused("observe serves once".into()))?;
+        let with = Evaluator {
+            store: self.metric_store(),
+            engine: self.engine.clone(),
+            external_labels: self.config.prometheus.external_labels.clone(),
+            external_url: self.options.external_url.clone(),
+        };
+        let Some(before) = insist(&self.own, &cancel, "start", || self.before(&with)).await? else { return Ok(()) };
         let instances: Arc<Mutex<Instances>> = Arc::default();
-        let scraping = Scraping {
+        let incidents = Incidents { book: View::start(self.options.log.clone()), recorder: self.recorder.clone() };
+        let following =
+            Following { log: self.options.log.clone(), instances: instances.clone(), incidents, own: self.own.clone() };
+        let sights = FirstSights {
+            store: self.embedded_logs(),
+            log: self.options.log.clone(),
+            scribe: self.scribe.clone(),
+            own: self.own.clone(),
+        };
+        tokio::try_join!(
+            self.scraping(instances).run(cancel.clone()).map(Ok),
+            self.ruling(with, &before).run(cancel.clone()).map(Ok),
+            following.run(cancel.clone()),
+            sights.run(cancel.clone()),
+            scribing.run(cancel.clone()),
+        )
+        .map(|_| ())
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.options.clock.now().as_millisecond()
+    }
+
+    fn clock_ms(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
+        let clock = self.options.clock.clone();
+        Arc::new(move || clock.now().as_millisecond())
+    }
+
+    /// Reads what was before the start, and lets the notifier go on there.
+    async fn before(&self, with: &Evaluator) -> Result<Vec<FiringBefore>, ObserveError> {
+        let log = self.options.log.as_ref();
+        let mut before = Before::read(log).await?;
+        let Some(notifier) = &self.notifier else { return Ok(before.firing.into_values().collect()) };
+        let (now, now_ms) = (self.options.clock.now(), self.now_ms());
+        let kept = retention(&notifier.config().route);
+        let since = now.checked_sub(kept).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        before.forget_ended_before(since.as_millisecond());
+        let said = NotificationLog::restore(log, since).await?;
+        let size = log.size().await?;
+        if size > 0 {
+            // A silence that is not known yet would not silence.
+            self.silences.wait_for(size - 1).await;
+        }
+        let interval = self.config.prometheus.evaluation_interval_ms;
+        let firing: Vec<FiringBefore> = before.firing.into_values().collect();
+        let still = firing.iter().cloned().map(|f| with.sent_before(f, None, now_ms, interval));
+        let over = before.ended.into_values().map(|(f, at)| with.sent_before(f, Some(at), now_ms, interval));
+        notifier.restore(said, still.collect(), over.collect(), now_ms);
+        Ok(firing)
+    }
+
+    fn scraping(&self, instances: Arc<Mutex<Instances>>) -> Scraping {
+        Scraping {
             config: self.config.clone(),
             scraper: self.scraper.clone(),
-            instances: instances.clone(),
+            instances,
             expositions: self.expositions.clone(),
             paths: self.options.paths.clone(),
             health: self.health.clone(),
-            now_ms: now_ms.clone(),
-        };
-        let before = firing_before(&log).await?;
-        let interval = self.config.prometheus.evaluation_interval_ms;
-        let groups = self.config.groups.iter().cloned().map(|g| GroupState::new(g, interval, &before, now_ms()));
-        let notifier = self.config.alertmanager.clone().map(|c| Notifier::new(c, recorder.clone())).transpose()?;
-        let ruling = Ruling {
+            now_ms: self.clock_ms(),
+        }
+    }
+
+    fn ruling(&self, with: Evaluator, before: &[FiringBefore]) -> Ruling {
+        let (interval, now_ms) = (self.config.prometheus.evaluation_interval_ms, self.now_ms());
+        let groups = self.config.groups.iter().cloned().map(|g| GroupState::new(g, interval, before, now_ms));
+        let sink = self.sink.clone();
+        Ruling {
             groups: groups.collect(),
-            with: Evaluator {
-                store: self.metric_store(),
-                engine: self.engine.clone(),
-                external_labels: self.config.prometheus.external_labels.clone(),
-                external_url: self.options.external_url.clone(),
-            },
-            notifier: notifier.map(Arc::new),
-            recorder: recorder.clone(),
+            with,
+            notifier: self.notifier.clone(),
+            scribe: self.scribe.clone(),
+            own: self.own.clone(),
+            lines_lost: Arc::new(move || sink.dropped()),
             reports: self.reports.clone(),
-            now_ms,
-        };
-        let incidents = Incidents { book: View::start(log.clone()), recorder };
-        let (scraped, ruled, followed) = tokio::join!(
-            scraping.run(cancel.clone()),
-            ruling.run(cancel.clone()),
-            follow(log, instances, incidents, cancel.clone()),
-        );
-        let ((), ()) = (scraped, ruled);
-        followed
+            now_ms: self.clock_ms(),
+        }
     }
 }

@@ -149,7 +149,7 @@ impl Answers {
     }
 
     /// A line of a pattern as it was said.
-    async fn sample(
+    pub(crate) async fn sample(
         &self,
         matchers: Vec<LogMatcher>,
         pattern: lem_engine_logs::PatternId,
@@ -227,7 +227,11 @@ impl SymptomSource for Answers {
         let range = LabelRange::new(matchers(), ns(window.from), ns(window.to).saturating_add(1));
         let (mut counts, _) = self.logs.patterns(range).await.map_err(|e| gone("logs", &e))?;
         counts.retain(|p| p.severity.is_some_and(|s| s >= Severity::Error));
-        counts.sort_by_key(|p| std::cmp::Reverse(p.count));
+        // What began in the window says more about it than what is always said, and must not be cut off.
+        let began = |p: &lem_engine_logs::PatternCount| {
+            p.first_seen.as_ref().is_some_and(|f| f.ts_ns > ns(window.from) && f.version == p.version)
+        };
+        counts.sort_by_key(|p| (!began(p), std::cmp::Reverse(p.count)));
         counts.truncate(MAX_PATTERNS);
         let mut found = vec![];
         for pattern in counts {

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn seen(ts_ns: i64, version: Option<&str>) -> Seen<'_> {
-        Seen { ts_ns, version, environment: None }
+        Seen { ts_ns, version, environment: None, service: None }
     }
 
     /// Mines the lines and gives the templates in order of appearance, with counts.

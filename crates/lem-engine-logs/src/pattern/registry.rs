@@ -15,6 +15,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) ts_ns: i64,
     pub(crate) version: Option<&'a str>,
     pub(crate) environment: Option<&'a str>,
+    pub(crate) service: Option<&'a str>,
 }
 
 /// The earliest line of a pattern.
@@ -26,6 +27,9 @@ pub struct FirstSeen {
     pub version: Option<String>,
     /// Where that ran.
     pub environment: Option<String>,
+    /// The service that wrote it, if it said so.
+    #[serde(default)]
+    pub service: Option<String>,
 }
 
 /// What is known of one pattern.
@@ -175,6 +179,7 @@ impl Registry {
                 ts_ns: seen.ts_ns,
                 version: seen.version.map(ToOwned::to_owned),
                 environment: seen.environment.map(ToOwned::to_owned),
+                service: seen.service.map(ToOwned::to_owned),
             });
         }
         let Some(version) = seen.version else { return };
@@ -207,6 +212,12 @@ impl Registry {
             first_seen: cluster.first_seen.clone()?,
             versions: cluster.versions.clone(),
         })
+    }
+
+    /// Patterns with a higher number, in order, at most `limit`.
+    pub(crate) fn after(&self, id: PatternId, limit: usize) -> Vec<PatternInfo> {
+        let rest = self.clusters.get(id.0 as usize..).unwrap_or_default();
+        rest.iter().take(limit).filter_map(|cluster| self.info(cluster.id)).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

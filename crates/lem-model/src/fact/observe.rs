@@ -1,9 +1,30 @@
 //! Stage 4. Owner: `lem-observe`.
 
 use super::{Ref, facts};
-use crate::id::{Actor, AlertId, EnvironmentName, IncidentId, ServiceName, Version};
+use crate::id::{Actor, AlertId, EnvironmentName, IncidentId, ServiceName, SilenceId, Version};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// A condition on one label, in the shape Alertmanager's API gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SilenceMatcher {
+    /// Label.
+    pub name: String,
+    /// Text or regular expression, anchored at both ends.
+    pub value: String,
+    /// Whether the value is a regular expression.
+    #[serde(default)]
+    pub is_regex: bool,
+    /// Whether the label must match; `false` is `!=` and `!~`.
+    #[serde(default = "yes")]
+    pub is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
 
 facts! {
     /// An alert fires.
@@ -60,6 +81,50 @@ facts! {
         alerts: Vec<AlertId>,
         /// Why it was sent, in Alertmanager's words.
         reason: String,
+        /// Which of the receiver's integrations took it: `webhook[0]`.
+        #[serde(default)]
+        integration: String,
+        /// Those of the alerts that are over.
+        #[serde(default)]
+        resolved: Vec<AlertId>,
+    }
+    /// A group is quiet again at an integration that does not hear of ends: nothing is sent, and the next firing is a first
+    /// one.
+    NotificationCleared = "dev.cdeventsx.lem-notification.cleared.0.1.0", content [],
+    subject |s| s.receiver.clone(), chain |_c| None,
+    {
+        /// Receiver.
+        receiver: String,
+        /// Which of its integrations.
+        integration: String,
+        /// Group key.
+        group: String,
+    }
+    /// Alerts that match are not told of from now or later on, until an end. Said again under the same id it is changed.
+    SilenceCreated = "dev.cdeventsx.lem-silence.created.0.1.0", content [],
+    subject |s| s.silence.to_string(), chain |_c| None,
+    {
+        /// Silence.
+        silence: SilenceId,
+        /// All must match.
+        matchers: Vec<SilenceMatcher>,
+        /// From.
+        starts_at: Timestamp,
+        /// Until.
+        ends_at: Timestamp,
+        /// Who wants it.
+        created_by: Actor,
+        /// Why.
+        comment: String,
+    }
+    /// A silence was ended before its time.
+    SilenceExpired = "dev.cdeventsx.lem-silence.expired.0.1.0", content [],
+    subject |s| s.silence.to_string(), chain |_c| None,
+    {
+        /// Silence.
+        silence: SilenceId,
+        /// Who ended it.
+        by: Actor,
     }
     /// A receiver did not take a notification, finally.
     NotificationFailed = "dev.cdeventsx.lem-notification.failed.0.1.0", content [],

@@ -2,6 +2,7 @@
 
 use crate::config::{InhibitRule, RouteConfig};
 use crate::notify::matcher::{LabelMatcher, all_match};
+use lem_model::SilenceId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,21 +65,36 @@ pub fn group_labels(route: &RouteConfig, labels: &LabelMap) -> LabelMap {
     labels.iter().filter(|(n, _)| wanted(n)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
-/// Whether one of the firing alerts makes `target` quiet.
-pub fn inhibited(rules: &[InhibitRule], target: &LabelMap, firing: &[LabelMap]) -> bool {
+/// The firing alerts that make `target` quiet.
+pub fn inhibitors<'a>(rules: &[InhibitRule], target: &LabelMap, firing: &'a [LabelMap]) -> Vec<&'a LabelMap> {
     let value = |labels: &LabelMap, name: &str| labels.get(name).cloned().unwrap_or_default();
-    rules.iter().any(|rule| {
-        if !all_match(&rule.target, target) {
-            return false;
-        }
+    let mut found = vec![];
+    for rule in rules.iter().filter(|rule| all_match(&rule.target, target)) {
         let both = all_match(&rule.source, target);
-        firing.iter().any(|source| {
+        found.extend(firing.iter().filter(|source| {
             all_match(&rule.source, source)
                 && rule.equal.iter().all(|name| value(source, name) == value(target, name))
                 // What matches both sides is not inhibited by another of its kind.
                 && !(both && all_match(&rule.target, source))
-        })
-    })
+        }));
+    }
+    found
+}
+
+/// Why nobody is told of an alert.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Muted {
+    /// Silences that match.
+    pub silences: Vec<SilenceId>,
+    /// Alerts that make it quiet.
+    pub inhibitors: Vec<LabelMap>,
+}
+
+impl Muted {
+    /// Whether nobody is told.
+    pub fn is_muted(&self) -> bool {
+        !self.silences.is_empty() || !self.inhibitors.is_empty()
+    }
 }
 
 /// What was last said of a group to a receiver.
@@ -222,14 +238,17 @@ mod tests {
             [("severity".to_owned(), severity.to_owned()), ("service".to_owned(), service.to_owned())].into()
         };
         let check = |target: LabelMap, firing: &[LabelMap], expect| {
-            assert_eq!(inhibited(std::slice::from_ref(&rule), &target, firing), expect, "{target:?}");
+            assert_eq!(!inhibitors(std::slice::from_ref(&rule), &target, firing).is_empty(), expect, "{target:?}");
         };
         check(labels("ticket", "shop"), &[labels("page", "shop")], true);
         check(labels("page", "shop"), &[labels("page", "shop")], false);
         let other = InhibitRule { target: m("severity=\"ticket\""), ..rule.clone() };
-        assert!(inhibited(std::slice::from_ref(&other), &labels("ticket", "shop"), &[labels("page", "shop")]));
-        assert!(!inhibited(std::slice::from_ref(&other), &labels("ticket", "shop"), &[labels("page", "cart")]));
+        let quiet = |target: &LabelMap, firing: &[LabelMap]| {
+            !inhibitors(std::slice::from_ref(&other), target, firing).is_empty()
+        };
+        assert!(quiet(&labels("ticket", "shop"), &[labels("page", "shop")]));
+        assert!(!quiet(&labels("ticket", "shop"), &[labels("page", "cart")]));
         let bare = |severity: &str| -> LabelMap { [("severity".to_owned(), severity.to_owned())].into() };
-        assert!(inhibited(&[other], &bare("ticket"), &[bare("page")]), "a missing label equals a missing one");
+        assert!(quiet(&bare("ticket"), &[bare("page")]), "a missing label equals a missing one");
     }
 }
