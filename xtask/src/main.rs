@@ -1,5 +1,6 @@
-//! Automation of the project itself: `cargo xtask tidy | conformance SUITE DIR | generate`.
+//! Automation of the project itself: `cargo xtask tidy | conformance SUITE DIR | advisories DIR`.
 
+mod advisories;
 mod borders;
 mod conformance;
 mod prices;
@@ -32,11 +33,17 @@ enum Command {
         /// Folder with `libcloud/`.
         dir: PathBuf,
     },
+    /// Makes the embedded advisory snapshot from a checkout of the RustSec database.
+    Advisories {
+        /// Folder that has `crates/`.
+        dir: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Tidy => tidy(),
+        Command::Advisories { dir } => advisories::run(&root(), &dir),
         Command::Conformance { suite, dir } => conformance::run(&suite, &dir),
         Command::Prices { dir } => prices::build(&root(), &dir),
     }
