@@ -1,5 +1,5 @@
 // Entry: takes the token from the address, starts the live stream, draws the page.
-import { render } from 'preact';
+import { type ComponentType, render } from 'preact';
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from 'preact-iso';
 import { useEffect } from 'preact/hooks';
 import { takeToken } from './api/client';
@@ -7,29 +7,35 @@ import { start } from './api/live';
 import { syncSearch } from './lib/url';
 import { Empty, Head } from './parts/basic';
 import { ActDialog } from './parts/act';
+import Unreachable from './pages/unreachable';
 import { Frame } from './parts/frame';
 
-const Home = lazy(() => import('./pages/home'));
-const Changes = lazy(() => import('./pages/changes'));
-const Change = lazy(() => import('./pages/change'));
-const Runs = lazy(() => import('./pages/runs'));
-const Run = lazy(() => import('./pages/run'));
-const Deploy = lazy(() => import('./pages/deploy'));
-const Rollouts = lazy(() => import('./pages/rollouts'));
-const Rollout = lazy(() => import('./pages/rollout'));
-const Explore = lazy(() => import('./pages/explore'));
-const Dashboards = lazy(() => import('./pages/dashboards'));
-const Logs = lazy(() => import('./pages/logs'));
-const Patterns = lazy(() => import('./pages/patterns'));
-const Alerts = lazy(() => import('./pages/alerts'));
-const Targets = lazy(() => import('./pages/targets'));
-const Incidents = lazy(() => import('./pages/incidents'));
-const Incident = lazy(() => import('./pages/incident'));
-const Reports = lazy(() => import('./pages/reports'));
-const Ledger = lazy(() => import('./pages/ledger'));
-const LedgerEvent = lazy(() => import('./pages/event'));
-const Doctor = lazy(() => import('./pages/doctor'));
-const Later = lazy(() => import('./pages/later'));
+/** A page is fetched when it is opened; when it cannot be, that is said. */
+const page = (load: () => Promise<{ default: ComponentType }>) => lazy(() => load().catch(() => ({ default: Unreachable })));
+const Home = page(() => import('./pages/home'));
+const Changes = page(() => import('./pages/changes'));
+const Change = page(() => import('./pages/change'));
+const Runs = page(() => import('./pages/runs'));
+const Run = page(() => import('./pages/run'));
+const Deploy = page(() => import('./pages/deploy'));
+const Rollouts = page(() => import('./pages/rollouts'));
+const Rollout = page(() => import('./pages/rollout'));
+const Explore = page(() => import('./pages/explore'));
+const Dashboards = page(() => import('./pages/dashboards'));
+const Logs = page(() => import('./pages/logs'));
+const Patterns = page(() => import('./pages/patterns'));
+const Alerts = page(() => import('./pages/alerts'));
+const Targets = page(() => import('./pages/targets'));
+const Incidents = page(() => import('./pages/incidents'));
+const Incident = page(() => import('./pages/incident'));
+const Reports = page(() => import('./pages/reports'));
+const Ledger = page(() => import('./pages/ledger'));
+const LedgerEvent = page(() => import('./pages/event'));
+const Doctor = page(() => import('./pages/doctor'));
+const Provision = page(() => import('./pages/provision'));
+const Secure = page(() => import('./pages/secure'));
+const Optimize = page(() => import('./pages/optimize'));
+const Report = page(() => import('./pages/report'));
 
 function Missing() {
   return <><Head title="No such page" /><Empty>Nothing is here. The address may come from an older version; search with <kbd>/</kbd> or go back to the loop.</Empty></>;
@@ -67,13 +73,14 @@ function App() {
           <Route path="/incidents" component={Incidents} />
           <Route path="/incidents/:id" component={Incident} />
           <Route path="/reports" component={Reports} />
+          <Route path="/reports/:team" component={Report} />
           <Route path="/ledger" component={Ledger} />
           <Route path="/ledger/:seq" component={LedgerEvent} />
           <Route path="/events/:seq" component={LedgerEvent} />
           <Route path="/doctor" component={Doctor} />
-          <Route path="/provision" component={Later} stage="provision" />
-          <Route path="/secure" component={Later} stage="secure" />
-          <Route path="/optimize" component={Later} stage="optimize" />
+          <Route path="/provision/:show?" component={Provision} />
+          <Route path="/secure/:show?" component={Secure} />
+          <Route path="/optimize/:show?" component={Optimize} />
           <Route default component={Missing} />
         </Router>
       </ErrorBoundary>

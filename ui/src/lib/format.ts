@@ -52,7 +52,10 @@ export function inUnit(value: number | undefined | null, unit = '', decimals?: n
     case 'reqps': return `${number(value, decimals)} req/s`;
     case 'ops': return `${number(value, decimals)} op/s`;
     case 'cps': case 'wps': case 'rps': return `${number(value, decimals)} /s`;
-    default: return `${number(value, decimals)} ${unit}`;
+    case '%': return `${number(value, decimals)} %`;
+    default:
+      if (/^[A-Z]{3}$/.test(unit)) return value.toLocaleString('en', { style: 'currency', currency: unit, maximumFractionDigits: Math.abs(value) >= 100 ? 0 : 2 });
+      return `${number(value, decimals)} ${unit}`;
   }
 }
 

@@ -1,23 +1,21 @@
 // One commit followed round the loop as one thread. Each claim links to the ledger event that makes it.
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
-import type { ChangeThread, ThreadStep } from '../api/types';
+import type { ChangeThread, LoopHome, StationId, ThreadStep } from '../api/types';
 import { short } from '../lib/format';
-import { A, Empty, EventRef, Fact, Head, IncidentWord, Loading, Section, StateWord, Table, When } from '../parts/basic';
+import { A, ChangeWord, Empty, EventRef, Fact, Head, IncidentWord, Loading, Section, Table, When } from '../parts/basic';
 
-const LATER: [string, string][] = [
-  ['Plan and its cost', 'Provision comes with a later release.'],
-  ['Findings and gate', 'Secure comes with a later release.'],
-  ['Effect on cost', 'Optimize comes with a later release.'],
-];
+/** What would be told of a change by stages this loop does not have. */
+const UNTOLD: [StationId, string][] = [['provision', 'its plan and cost'], ['secure', 'findings and gate'], ['optimize', 'its effect on cost and speed']];
 const MAX_SEQS = 6;
 
 function Step({ step }: { step: ThreadStep }) {
   return (
     <li class={`is-${step.state}`}>
       <div class="thread-head">
-        <StateWord state={step.state} word={step.station} />
+        <span class="thread-station">{step.station}</span>
         <h2><A href={step.href}>{step.title}</A></h2>
+        <ChangeWord state={step.state} />
         <When at={step.at} />
       </div>
       <p>{step.sentence}</p>
@@ -36,11 +34,13 @@ export default function Change() {
   const { params } = useRoute();
   const sha = params.sha ?? '';
   const thread = useQuery<ChangeThread>(`/api/v1/changes/${encodeURIComponent(sha)}`, { on: ['*'] });
+  const home = useQuery<LoopHome>('/api/v1/loop');
+  const untold = UNTOLD.filter(([id]) => home.data?.stations.some((s) => s.id === id && !s.available)).map(([, what]) => what);
   const change = thread.data?.change;
   return (
     <>
       <Head title={change?.subject ?? `Change ${short(sha)}`} over={<>Change <span class="mono">{short(sha)}</span></>}>
-        {change && <StateWord state={change.state} word={change.station} />}
+        {change && <span><ChangeWord state={change.state} /> <span class="muted">in {change.station}</span></span>}
       </Head>
       <Loading query={thread} what="the change">
         {(t) => (
@@ -57,7 +57,7 @@ export default function Change() {
               <div>
                 <ol class="thread" aria-label="The way of this change round the loop">
                   {t.steps.map((s, i) => <Step key={`${s.href}${i}`} step={s} />)}
-                  {LATER.map(([title, why]) => <li key={title} class="is-unknown"><div class="thread-head"><StateWord state="unknown" word="later" /><h2>{title}</h2></div><p class="muted">{why}</p></li>)}
+                  {untold.length > 0 && <li class="is-unknown"><div class="thread-head"><span class="thread-station">untold</span></div><p class="muted">Nothing is known of {untold.join(', ')}: this loop does not have those stages yet.</p></li>}
                 </ol>
               </div>
               <div>
@@ -72,7 +72,7 @@ export default function Change() {
                 </Section>
                 <Section title="Incidents">
                   {t.incidents.length === 0 ? <Empty>No incident is linked to this change.</Empty>
-                    : <ul class="now-list">{t.incidents.map((i) => <li key={i.incident}><IncidentWord state={i.state} /><div><A href={`/incidents/${i.incident}`}>{i.title}</A><p class="muted">{i.status}</p></div><When at={i.detectedAt} /></li>)}</ul>}
+                    : <ul class="now-list is-narrow">{t.incidents.map((i) => <li key={i.incident}><IncidentWord state={i.state} /><div><A href={`/incidents/${i.incident}`}>{i.title}</A><p class="muted">{i.status}</p></div><When at={i.detectedAt} /></li>)}</ul>}
                 </Section>
                 <Section title="Reports">
                   {t.reports.length === 0 ? <Empty>It appears in no report yet.</Empty>

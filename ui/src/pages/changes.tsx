@@ -1,7 +1,7 @@
 // Every commit the loop has seen, newest first.
 import { useQuery } from '../api/client';
 import type { ChangeRow } from '../api/types';
-import { A, Empty, Head, Loading, Sha, StateWord, Table, When } from '../parts/basic';
+import { A, ChangeWord, Empty, Head, Loading, Sha, Table, When } from '../parts/basic';
 
 export default function Changes() {
   const changes = useQuery<ChangeRow[]>('/api/v1/changes?limit=100', { on: ['*'] });
@@ -15,7 +15,7 @@ export default function Changes() {
             <Table label="Changes" head={<><th>State</th><th>Commit</th><th>Change</th><th>Where it stands</th><th>Author</th><th class="right">Last moved</th></>}>
               {rows.map((c) => (
                 <tr key={c.sha}>
-                  <td><StateWord state={c.state} word={c.station} /></td>
+                  <td class="nowrap"><ChangeWord state={c.state} /> <span class="muted">in {c.station}</span></td>
                   <td><Sha sha={c.sha} /></td>
                   <td><A href={`/changes/${c.sha}`}>{c.subject}</A></td>
                   <td class="muted">{c.sentence}</td>

@@ -5,6 +5,7 @@ import type { Dashboard, DashboardRow } from '../api/types';
 import { useMarkers, useSpan } from '../lib/prom';
 import { param, setParams } from '../lib/url';
 import { A, Empty, Head, Loading, Table, Tabs } from '../parts/basic';
+import { Markers } from '../parts/chart';
 import { PanelView } from '../parts/panel';
 import { OBSERVE_TABS } from '../parts/observe';
 
@@ -46,6 +47,7 @@ function One({ uid }: { uid: string }) {
                     </select></label>
                 ))}</div>
               )}
+              {markers.length > 0 && <div class="filters"><Markers markers={markers} open={false} /></div>}
               {d.panels.length === 0 ? <Empty>This dashboard has no panels.</Empty> : <div class="panels">{d.panels.map((p) => <PanelView key={p.id} panel={p} values={values} span={span} markers={markers} />)}</div>}
             </>
           );

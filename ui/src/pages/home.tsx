@@ -3,7 +3,7 @@ import { useQuery } from '../api/client';
 import { tail } from '../api/live';
 import type { ChangeRow, LoopHome, NowItem, StationId } from '../api/types';
 import { param } from '../lib/url';
-import { A, Empty, EventRef, Head, Loading, Section, Sha, StateWord, When } from '../parts/basic';
+import { A, ChangeWord, Empty, EventRef, Head, Loading, Section, Sha, StateWord, When } from '../parts/basic';
 import { Loop } from '../parts/loop';
 
 const STATIONS_OF: Record<string, StationId[]> = {
@@ -45,7 +45,7 @@ function Flight({ changes }: { changes: ChangeRow[] }) {
     <ul class="now-list">
       {changes.map((c) => (
         <li key={c.sha}>
-          <StateWord state={c.state} word={c.station} />
+          <span class="nowrap"><ChangeWord state={c.state} /> <span class="muted">in {c.station}</span></span>
           <div><Sha sha={c.sha} /> <A href={`/changes/${c.sha}`}><strong>{c.subject}</strong></A><p class="muted">{c.sentence}</p></div>
           <When at={c.at} />
         </li>
@@ -58,7 +58,7 @@ function Tail() {
   if (tail.value.length === 0) return <Empty>The ledger is quiet. Each fact will be told here as it is written.</Empty>;
   return (
     <ol class="tail" aria-label="Newest events">
-      {tail.value.slice(0, 24).map((e) => (
+      {tail.value.slice(0, 18).map((e) => (
         <li key={e.seq}><When at={e.timeOccurred} /><span>{e.sentence}</span><EventRef seq={e.seq} /></li>
       ))}
     </ol>

@@ -1,7 +1,6 @@
 // One incident: how it stands in one sentence, why, what was done, how it went.
 import { useRoute } from 'preact-iso';
-import { useState } from 'preact/hooks';
-import { request, useQuery } from '../api/client';
+import { useQuery } from '../api/client';
 import type { Cause, IncidentDetail } from '../api/types';
 import { number, percent, plural } from '../lib/format';
 import { useMarkers, useRange } from '../lib/prom';
@@ -9,6 +8,7 @@ import { duration } from '../lib/time';
 import { ActButton } from '../parts/act';
 import { A, At, Empty, EventRef, Fact, Head, IncidentWord, Loading, Section, Sha, StateWord, Table, When } from '../parts/basic';
 import { Chart } from '../parts/chart';
+import { Document } from '../parts/document';
 
 const FACTORS: Record<string, string> = { time: 'Time', topology: 'Topology', anomaly: 'Anomaly', cohort: 'Who fails', prior: 'History', text: 'Stack trace', novelty: 'Novelty', size: 'Size', counterEvidence: 'Counter-evidence', intervention: 'Intervention' };
 
@@ -65,27 +65,6 @@ function Why({ incident: i }: { incident: IncidentDetail }) {
       )}
       {i.rejected.length > 0 && <details class="pad"><summary>{plural(i.rejected.length, 'earlier explanation')} that was wrong</summary>{i.rejected.map((r) => <ol key={r.attribution}>{r.causes.slice(0, 1).map((c, n) => <CauseView key={n} cause={c} rank={n + 1} />)}</ol>)}</details>}
     </Section>
-  );
-}
-
-/** Documents may need the token, so they are fetched and then opened. */
-function Document({ href, children, name }: { href: string; children: string; name: string }) {
-  const [failed, setFailed] = useState('');
-  return (
-    <>
-      <a href={href} onClick={(e) => {
-        e.preventDefault();
-        setFailed('');
-        request(href).then((r) => r.blob()).then((b) => {
-          const link = document.createElement('a');
-          link.href = URL.createObjectURL(b);
-          link.download = name;
-          link.click();
-          setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-        }, (error: Error) => setFailed(error.message));
-      }}>{children}</a>
-      {failed && <span class="state is-bad">{failed}</span>}
-    </>
   );
 }
 

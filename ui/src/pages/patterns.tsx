@@ -11,6 +11,7 @@ import type { State } from '../api/types';
 
 const STATE: Record<string, State> = { error: 'bad', fatal: 'bad', critical: 'bad', warn: 'waiting', warning: 'waiting', info: 'running' };
 
+const rank = (severity: string) => ['bad', 'waiting', 'running', 'unknown'].indexOf(STATE[severity] ?? 'unknown');
 const Template = ({ text }: { text: string }) => <span class="template mono">{text.split(/(<_>)/).map((p, i) => (p === '<_>' ? <em key={i}>⟨…⟩</em> : p))}</span>;
 
 export default function Patterns() {
@@ -35,7 +36,7 @@ export default function Patterns() {
         <Loading query={{ ...patterns, data: kept.current.data }} what="patterns">
           {(rows) => rows.length === 0 ? <Empty>No line of {service} in this range.</Empty> : (
             <Table label="Log patterns" head={<><th>Severity</th><th>Pattern</th><th>First said by</th><th class="right">First seen</th><th>Versions</th><th class="right">Lines</th></>}>
-              {rows.filter((p) => !only || p.id === only).sort((a, b) => (STATE[a.severity] === 'bad' ? 0 : 1) - (STATE[b.severity] === 'bad' ? 0 : 1) || b.count - a.count).map((p) => (
+              {rows.filter((p) => !only || p.id === only).sort((a, b) => rank(a.severity) - rank(b.severity) || b.count - a.count).map((p) => (
                 <tr key={p.id}>
                   <td><StateWord state={STATE[p.severity] ?? 'unknown'} word={p.severity} /></td>
                   <td><Template text={p.template} /></td>

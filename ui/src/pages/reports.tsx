@@ -4,7 +4,9 @@ import type { Distribution, Dora, IncidentRow, Service } from '../api/types';
 import { number, percent, plural } from '../lib/format';
 import { absolute, duration } from '../lib/time';
 import { param, setParams } from '../lib/url';
-import { A, Choice, Empty, Head, IncidentWord, Loading, Section, Sha, StateWord, Table, When } from '../parts/basic';
+import { A, Choice, Empty, Head, IncidentWord, Loading, Section, Sha, StateWord, Table, Tabs, When } from '../parts/basic';
+import { Document } from '../parts/document';
+import { REPORT_TABS } from '../parts/reports';
 
 const seconds = (s: number | null | undefined) => (s === null || s === undefined ? 'no data' : duration(s * 1000));
 
@@ -60,7 +62,7 @@ export default function Reports() {
   const days = param('days', '30');
   const services = useQuery<Service[]>('/api/v1/services');
   const environments = [...new Set((services.data ?? []).flatMap((s) => s.environments.map((e) => e.environment)))];
-  const env = param('env') || environments[environments.length - 1] || '';
+  const env = param('env') || (environments.includes('production') ? 'production' : environments.at(-1)) || '';
   const dora = useQuery<Dora>(env ? `/api/v1/dora?environment=${encodeURIComponent(env)}&days=${encodeURIComponent(days)}` : '', { on: ['rollout', 'incident', 'attribution'] });
   const incidents = useQuery<IncidentRow[]>('/api/v1/incidents?limit=50');
   return (
@@ -68,12 +70,13 @@ export default function Reports() {
       <Head title="Reports" over={env ? `Delivery in ${env}` : 'Delivery'}>
         <Choice label="Days" options={[['1', '1 day'], ['7', '7 days'], ['30', '30 days'], ['90', '90 days']]} value={days} choose={(v) => setParams({ days: v }, 'push')} />
       </Head>
+      <Tabs tabs={REPORT_TABS} at="" label="Reports" />
       {!env && !services.loading ? <Empty>No environment is configured yet.</Empty> : <Loading query={dora} what="the numbers">{(d) => <Numbers dora={d} />}</Loading>}
       <Section title="Incident reports">
         <Loading query={incidents} what="incident reports">
           {(rows) => rows.length === 0 ? <Empty>Each incident gets a report; none is written yet.</Empty> : (
             <Table label="Incident reports" head={<><th>State</th><th>Report</th><th>Documents</th><th class="right">Detected</th></>}>
-              {rows.map((i) => <tr key={i.incident}><td><IncidentWord state={i.state} /></td><td><A href={`/incidents/${encodeURIComponent(i.incident)}`}>{i.title}</A></td><td><a href={`/api/v1/incidents/${encodeURIComponent(i.incident)}/report?format=html`}>HTML</a> · <a href={`/api/v1/incidents/${encodeURIComponent(i.incident)}/report?format=md`}>Markdown</a></td><td class="right"><When at={i.detectedAt} /></td></tr>)}
+              {rows.map((i) => <tr key={i.incident}><td><IncidentWord state={i.state} /></td><td><A href={`/incidents/${encodeURIComponent(i.incident)}`}>{i.title}</A></td><td><Document href={`/api/v1/incidents/${encodeURIComponent(i.incident)}/report?format=html`} name={`${i.incident}.html`}>HTML</Document> · <Document href={`/api/v1/incidents/${encodeURIComponent(i.incident)}/report?format=md`} name={`${i.incident}.md`}>Markdown</Document></td><td class="right"><When at={i.detectedAt} /></td></tr>)}
             </Table>
           )}
         </Loading>

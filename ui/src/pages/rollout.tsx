@@ -1,7 +1,7 @@
 // One release: its steps, the split, what the judge saw, what a person can do about it.
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
-import type { Rollout, RolloutAction, RolloutState } from '../api/types';
+import type { Evidence, Rollout, RolloutAction, RolloutState, SignalCounts, StepState } from '../api/types';
 import { count, percent, plural } from '../lib/format';
 import { useMarkers, useRange } from '../lib/prom';
 import { At, Empty, EventRef, Fact, Head, Loading, RolloutWord, Section, Sha, StateWord, Table, When } from '../parts/basic';
@@ -53,6 +53,28 @@ function BeforeAfter({ rollout }: { rollout: Rollout }) {
   );
 }
 
+function StepWord({ state, over }: { state: StepState; over: boolean }) {
+  if (state === 'done') return <StateWord state="ok" word="done" />;
+  if (state === 'current') return over ? <StateWord state="bad" word="ended here" /> : <StateWord state="running" word="now" />;
+  return <StateWord state="unknown" word={over ? 'not reached' : 'to come'} />;
+}
+
+/** What each signal counted so far, until a verdict gives their shares. */
+function Counted({ evidence }: { evidence: Evidence[] }) {
+  const sums = new Map<string, SignalCounts>();
+  for (const c of evidence.flatMap((e) => e.counts)) {
+    const s = sums.get(c.signal);
+    sums.set(c.signal, s ? { ...s, canary: s.canary + c.canary, canaryBad: s.canaryBad + c.canaryBad, stable: s.stable + c.stable, stableBad: s.stableBad + c.stableBad } : c);
+  }
+  if (sums.size === 0) return <Empty>Each signal and its share in the verdict will stand here.</Empty>;
+  const share = (bad: number, all: number) => (all > 0 ? percent(bad / all, 2) : 'no data');
+  return (
+    <Table label="Signals so far" head={<><th>Bad so far</th><th class="right">New version</th><th class="right">Stable</th></>}>
+      {[...sums.values()].map((s) => <tr key={s.signal}><td><strong>{s.signal}</strong></td><td class="right">{share(s.canaryBad, s.canary)}<p class="muted">{count(s.canaryBad)} of {count(s.canary)}</p></td><td class="right">{share(s.stableBad, s.stable)}<p class="muted">{count(s.stableBad)} of {count(s.stable)}</p></td></tr>)}
+    </Table>
+  );
+}
+
 export default function RolloutPage() {
   const { params } = useRoute();
   const id = params.deployment ?? '';
@@ -84,7 +106,7 @@ export default function RolloutPage() {
                 <Section title="Steps">
                   {d.steps.length === 0 ? <Empty>This strategy has no steps: it goes to all traffic at once.</Empty> : (
                     <><div class="pad"><Staircase rollout={d} /></div>
-                      <ol class="steps">{d.steps.map((s) => <li key={s.index}><StateWord state={s.state === 'done' ? 'ok' : s.state === 'current' ? 'running' : 'unknown'} word={s.state} /><span>{s.text}</span>{s.at ? <At at={s.at} only="clock" /> : <span />}</li>)}</ol></>
+                      <ol class="steps">{d.steps.map((s) => <li key={s.index}><StepWord state={s.state} over={Boolean(d.finishedAt)} /><span>{s.text}</span>{s.at ? <At at={s.at} only="clock" /> : <span />}</li>)}</ol></>
                   )}
                 </Section>
                 <Section title="Traffic">
@@ -95,6 +117,7 @@ export default function RolloutPage() {
               <Section title="The judge" side={d.judge ?? 'no judge stands beside this release'}>
                 <div class="columns is-third">
                   <div class="pad">
+                    <p class="over">evidence, as natural logarithm; 4.6 is one chance in a hundred</p>
                     <EvidenceLine rollout={d} />
                     <p class="muted">{d.evidence.length > 0 && (needed !== undefined && needed !== null && needed > 0 ? `About ${count(needed)} more requests are needed for a verdict (an estimate).` : d.verdict ? 'The verdict is reached.' : 'How many requests are still needed cannot be said yet.')}</p>
                   </div>
@@ -103,7 +126,7 @@ export default function RolloutPage() {
                       <Table label="Signals" head={<><th>Signal</th><th class="right">Share</th><th class="right">ln E</th></>}>
                         {d.verdict.signals.map((s) => <tr key={s.signal}><td><strong>{s.signal}</strong><p class="muted">{s.sentence}</p></td><td class="right">{percent(s.share, 0)}</td><td class="right">{s.lnE.toFixed(2)}</td></tr>)}
                       </Table>
-                    ) : <Empty>Each signal and its share in the verdict will stand here.</Empty>}
+                    ) : <Counted evidence={d.evidence} />}
                   </div>
                 </div>
                 {d.evidence.length > 0 && (

@@ -14,9 +14,9 @@ function Duration({ run }: { run: RunRow }) {
   const whole = Math.max(ms, usual ? usual * 1.5 : ms);
   const [colour] = outcomeOf(run.state, run.outcome);
   return (
-    <span class="nowrap" title={usual ? `usual: ${duration(usual)}` : 'no usual duration known yet'}>
+    <span class="usual" title={usual ? `usual: ${duration(usual)}` : 'no usual duration known yet'}>
       <span class={`bar is-${colour}`} aria-hidden="true"><i style={{ width: `${(100 * ms) / whole}%` }} />{usual && <b style={{ left: `${(100 * usual) / whole}%` }} />}</span>
-      <span class="num">{duration(ms)}</span>{usual !== undefined && <span class="muted"> of usually {duration(usual)}</span>}
+      <span class="num">{duration(ms)}</span>{usual !== undefined && <p class="muted">usually {duration(usual)}</p>}
     </span>
   );
 }
@@ -55,7 +55,7 @@ export default function Runs() {
             )}
             {rejected.length > 0 && (
               <Section title="Refused before they ran">
-                <Table label="Refused runs" head={<><th>File</th><th>Commit</th><th>Why</th><th class="right">When</th><th /></>}>
+                <Table label="Refused runs" head={<><th>File</th><th>Commit</th><th>Why</th><th class="right">When</th><th><span class="only-screenreader">Event or action</span></th></>}>
                   {rejected.map((r) => <tr key={r.seq}><td class="mono">{r.file}</td><td><Sha sha={r.sha} /></td><td>{r.diagnostics.map((d, i) => <pre key={i} class="wrap">{d}</pre>)}</td><td class="right"><When at={r.at} /></td><td><EventRef seq={r.seq} /></td></tr>)}
                 </Table>
               </Section>

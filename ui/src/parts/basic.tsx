@@ -1,6 +1,6 @@
 // The small parts every page is made of.
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Loaded, Problem } from '../api/client';
 import type { IncidentState, RolloutState, RunOutcome, State } from '../api/types';
 import { short } from '../lib/format';
@@ -30,6 +30,10 @@ export const RolloutWord = ({ state }: { state: RolloutState }) => {
 
 const INCIDENT: Record<IncidentState, State> = { open: 'bad', acknowledged: 'waiting', mitigated: 'waiting', resolved: 'ok', closed: 'ok' };
 export const IncidentWord = ({ state }: { state: IncidentState }) => <StateWord state={INCIDENT[state] ?? 'unknown'} word={state} />;
+
+const CHANGE: Record<State, string> = { ok: 'done', running: 'moving', waiting: 'waits', bad: 'failed', unknown: 'unknown' };
+/** How a change or a step of it is, as icon and word. */
+export const ChangeWord = ({ state }: { state: State }) => <StateWord state={state} word={CHANGE[state] ?? state} />;
 
 const OUTCOME: Record<RunOutcome, [State, string]> = {
   success: ['ok', 'success'], failure: ['bad', 'failed'], cancel: ['unknown', 'cancelled'], error: ['bad', 'error'],
@@ -120,10 +124,19 @@ export function Section({ title, children, side, id }: { title: string; children
   );
 }
 
-/** A table that scrolls by itself when the page is narrow. */
+/** From so many columns on, a table is stacked on a phone: each cell with the name of its column. */
+const STACKED_FROM = 4;
+
+/** A table that scrolls by itself when the page is narrow, and stacks its rows on a phone when it has many columns. */
 export function Table({ head, children, label }: { head: ComponentChildren; children: ComponentChildren; label: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const names = [...box.current?.querySelectorAll('thead th') ?? []].map((th) => th.textContent ?? '');
+    box.current?.classList.toggle('is-stacked', names.length >= STACKED_FROM);
+    for (const row of box.current?.querySelectorAll('tbody tr') ?? []) [...row.children].forEach((cell, i) => cell.setAttribute('data-name', names[i] ?? ''));
+  });
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={label}>
+    <div class="table-box" ref={box} tabIndex={0} role="group" aria-label={label}>
       <table><thead><tr>{head}</tr></thead><tbody>{children}</tbody></table>
     </div>
   );

@@ -61,12 +61,32 @@ function drawMarkers(u: UPlot, markers: Marker[], colour: { bad: string; mark: s
   ctx.restore();
 }
 
+/** The markers of a graph as a list. */
+export function Markers({ markers, open }: { markers: Marker[]; open: boolean }) {
+  return (
+    <details class="markers" open={open}>
+      <summary class="muted">{markers.length} {markers.length === 1 ? 'change' : 'changes'} in this range</summary>
+      <ul>{[...markers].sort((a, b) => a.at - b.at).map((m) => <li key={m.href + m.at}><span class={m.bad ? 'mark is-bad' : 'mark muted'}>▾ {clock(m.at * 1000)}</span> <A href={m.href}>{m.text}</A></li>)}</ul>
+    </details>
+  );
+}
+
+/** Steps between ticks in powers of two, so that bytes read 64 MiB and not 61.0 MiB. */
+const BINARY = Array.from({ length: 42 }, (_, i) => 2 ** i);
+/** As few decimals as keep neighbouring ticks apart. */
+function tick(v: number, step: number, unit: string): string {
+  if (unit === 'percentunit') return inUnit(v, unit, Math.max(0, Math.ceil(-Math.log10(step * 100) - 1e-9)));
+  return inUnit(v, unit === 'reqps' ? '' : unit);
+}
+
 export interface ChartProps {
   series: MatrixSeries[]; span: Span; expr: string; label: string; markers?: Marker[]; unit?: string; decimals?: number;
   template?: (series: MatrixSeries) => string | undefined; height?: number; compact?: boolean;
+  /** Leaves the list of markers out, where it stands once for several graphs. */
+  unlisted?: boolean;
 }
 
-export function Chart({ series: all, span, expr, label, markers = [], unit = '', decimals, template, height = 240, compact }: ChartProps) {
+export function Chart({ series: all, span, expr, label, markers = [], unit = '', decimals, template, height = 240, compact, unlisted }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const series = all.slice(0, MAX_SERIES);
@@ -118,7 +138,7 @@ export function Chart({ series: all, span, expr, label, markers = [], unit = '',
       } } },
       axes: [
         { ...axis, space: 72, values: (_u, ticks) => ticks.map((t) => (span.to - span.from > 172_800 ? absolute(t * 1000).slice(5, 10) : clock(t * 1000).slice(0, span.to - span.from > 1_200 ? 5 : 8))) },
-        { ...axis, size: 68, values: (_u, ticks) => ticks.map((v) => inUnit(v, unit === 'reqps' ? '' : unit, unit === 'percentunit' ? (ticks.length > 1 && (ticks[1] ?? 1) - (ticks[0] ?? 0) < 0.01 ? 1 : 0) : undefined)) },
+        { ...axis, size: 68, ...(/bytes|[bB]ps/.test(unit) ? { incrs: BINARY } : {}), values: (_u, ticks) => ticks.map((v) => tick(v, (ticks[1] ?? 1) - (ticks[0] ?? 0), unit)) },
       ],
       series: [{}, ...series.map((_, i) => ({ stroke: colour.series[i % 8] ?? '', width: 1.5, points: { show: false }, spanGaps: false }))],
       hooks: {
@@ -147,11 +167,8 @@ export function Chart({ series: all, span, expr, label, markers = [], unit = '',
           {series.map((s, i) => <span key={i}><i class={`swatch s${i % 8}`} style={{ background: `var(--s${(i % 8) + 1})` }} />{names[i]} <b class="num">{inUnit(last(s), unit, decimals)}</b></span>)}
           {all.length > MAX_SERIES && <span class="muted">{all.length - MAX_SERIES} more series are in the table, not in the graph.</span>}
         </div>
-        {markers.length > 0 && (
-          <details class="markers" open={!compact}>
-            <summary class="muted">{markers.length} {markers.length === 1 ? 'change' : 'changes'} in this range</summary>
-            <ul>{markers.map((m) => <li key={m.href + m.at}><span class={m.bad ? 'state is-bad' : 'muted'}>▾ {clock(m.at * 1000)}</span> <A href={m.href}>{m.text}</A></li>)}</ul>
-          </details>
+        {markers.length > 0 && !unlisted && (
+          <Markers markers={markers} open={!compact} />
         )}
       </figcaption>
     </figure>

@@ -12,15 +12,15 @@ import { A } from './basic';
 import { Icon, type IconName } from './icon';
 import { openSearch, Search, searching } from './search';
 
-interface Place { href: string; title: string; icon: IconName; under?: RegExp; later?: boolean }
+interface Place { href: string; title: string; icon: IconName; under?: RegExp }
 const PLACES: Place[] = [
   { href: '/', title: 'Loop', icon: 'loop', under: /^\/($|changes)/ },
-  { href: '/provision', title: 'Provision', icon: 'provision', later: true },
+  { href: '/provision', title: 'Provision', icon: 'provision' },
   { href: '/pipeline', title: 'Pipeline', icon: 'pipeline', under: /^\/(pipeline|runs)/ },
   { href: '/deploy', title: 'Deploy', icon: 'deploy', under: /^\/(deploy|rollouts|releases|services)/ },
   { href: '/observe', title: 'Observe', icon: 'observe', under: /^\/observe/ },
-  { href: '/secure', title: 'Secure', icon: 'secure', later: true },
-  { href: '/optimize', title: 'Optimize', icon: 'optimize', later: true },
+  { href: '/secure', title: 'Secure', icon: 'secure' },
+  { href: '/optimize', title: 'Optimize', icon: 'optimize' },
   { href: '/incidents', title: 'Incidents', icon: 'incident', under: /^\/incidents/ },
   { href: '/reports', title: 'Reports', icon: 'report', under: /^\/reports/ },
   { href: '/ledger', title: 'Ledger', icon: 'ledger', under: /^\/(ledger|events)/ },
@@ -118,11 +118,13 @@ function Menu() {
 }
 
 function Places({ path }: { path: string }) {
+  const home = useQuery<LoopHome>('/api/v1/loop');
+  const later = new Set((home.data?.stations ?? []).filter((s) => !s.available).map((s) => `/${s.id}`));
   return (
     <ul>
       {PLACES.map((p, i) => (
         <li key={p.href} class={i === 1 || i === 7 ? 'gap' : ''}>
-          <A href={p.href} aria-current={isAt(p, path) ? 'page' : undefined}><Icon name={p.icon} /><span>{p.title}</span>{p.later && <span class="later">later</span>}</A>
+          <A href={p.href} aria-current={isAt(p, path) ? 'page' : undefined}><Icon name={p.icon} /><span>{p.title}</span>{later.has(p.href) && <span class="later">not yet</span>}</A>
         </li>
       ))}
     </ul>

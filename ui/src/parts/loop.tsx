@@ -1,55 +1,68 @@
 // The workflow as one curve: stations on it, changes moving along it, feedback closing it. On a phone a vertical line.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ChangeRow, LoopHome, Station, StationId } from '../api/types';
-import { number, short } from '../lib/format';
-import { A, StateWord, When } from './basic';
-import { DOT, parameter, path, pointAt, type Room } from './curve';
-import { Icon, type IconName } from './icon';
+import { inUnit, short } from '../lib/format';
+import { useWidth } from '../lib/width';
+import { A, EventRef, StateWord, When } from './basic';
+import { BELOW, HEIGHT, STATION, headingAt, path, placeOf, pointAt } from './curve';
+import { Icon } from './icon';
 
-const ICONS: Record<StationId, IconName> = {
-  provision: 'provision', pipeline: 'pipeline', release: 'release', deploy: 'deploy', observe: 'observe', secure: 'secure', optimize: 'optimize',
-};
-const HEIGHT = 512;
+/** Below this width the line stands upright. */
+const WIDE = 860;
 const MOVE_MS = 150;
+const MAX_DOTS = 12;
+const RING = 17;
 
-function Plate({ station, lensed }: { station: Station; lensed: boolean }) {
-  const n = station.number;
+/** Above the upper stations their text is below; below the lower ones it is above; what hangs down has it below. */
+function textPlace(id: StationId, width: number): Record<string, number> {
+  const { x, y } = ringPlace(id, width);
+  if (id === 'release') return { left: x, bottom: HEIGHT - y + RING + 44 };
+  if (id === 'pipeline' || id === 'observe') return { left: x, bottom: HEIGHT - y + RING + 6 };
+  return { left: x, top: y + RING + 6 };
+}
+function ringPlace(id: StationId, width: number) {
+  if (id === 'secure') return { x: pointAt(STATION.pipeline, width).x, y: BELOW };
+  const point = pointAt(STATION[id], width);
+  return id === 'optimize' ? { x: point.x, y: BELOW } : point;
+}
+const px = (place: Record<string, number>) => Object.fromEntries(Object.entries(place).map(([k, v]) => [k, `${v}px`]));
+
+function StationView({ station: s, lensed, place, children }: { station: Station; lensed: boolean; place?: Record<string, string>; children?: preact.ComponentChildren }) {
+  const n = s.number;
   return (
-    <li class={`station st-${station.id}${station.available ? '' : ' is-later'}${lensed ? ' is-lensed' : ''}`}>
-      <A href={station.href} class="plate">
-        <span class="plate-head"><Icon name={ICONS[station.id]} /><strong>{station.title}</strong>
-          {station.available ? <StateWord state={station.state} word={station.word} /> : <span class="later">later</span>}
-        </span>
-        {station.available && n && <span class="plate-number"><b>{number(n.value)}{n.unit && <small> {n.unit}</small>}</b> <span>{n.label}</span></span>}
-        <span class="plate-sentence" title={station.sentence}>{station.sentence}</span>
-        {station.available && <span class="plate-at">{station.lastActivity ? <When at={station.lastActivity} /> : 'nothing yet'}</span>}
+    <li class={`station st-${s.id}${s.available ? '' : ' is-later'}${lensed ? ' is-lensed' : ''}`} {...(place ? { style: place } : {})}>
+      <A href={s.href} class="plate">
+        <span class="plate-head"><strong>{s.title}</strong> {s.available ? <StateWord state={s.state} word={s.word} /> : <span class="muted">not yet</span>}</span>
+        {s.available && <span class="plate-number">{n && <><b class="num">{inUnit(n.value, n.unit)}</b> <span>{n.label}</span> <i aria-hidden="true">·</i> </>}{s.lastActivity ? <When at={s.lastActivity} /> : <span>nothing yet</span>}</span>}
+        <span class="plate-sentence" title={s.sentence}>{s.sentence}</span>
       </A>
+      {children}
     </li>
   );
 }
 
 /** A change on the line. When its station changes it travels there along the curve, and only then. */
-function Dot({ change, room, nth }: { change: ChangeRow; room: Room; nth: number }) {
-  const goal = DOT[change.station] - nth * 0.022;
+function Dot({ change, width, nth }: { change: ChangeRow; width: number; nth: number }) {
+  const goal = placeOf(change.station, nth);
   const [at, setAt] = useState(goal);
   const from = useRef(goal);
   useEffect(() => {
     const start = from.current;
-    if (start === goal) return;
-    if (matchMedia('(prefers-reduced-motion: reduce)').matches) { from.current = goal; setAt(goal); return; }
+    from.current = goal;
+    if (start === goal || matchMedia('(prefers-reduced-motion: reduce)').matches) { setAt(goal); return; }
     const way = goal > start ? goal - start : goal + 1 - start;
     const began = performance.now();
     let frame = requestAnimationFrame(function step(time) {
-      const part = Math.min(1, (time - began) / MOVE_MS);
+      const part = Math.min(1, Math.max(0, (time - began) / MOVE_MS));
       setAt((start + way * part) % 1);
       if (part < 1) frame = requestAnimationFrame(step);
-      else from.current = goal;
     });
-    return () => { cancelAnimationFrame(frame); from.current = goal; };
+    return () => cancelAnimationFrame(frame);
   }, [goal]);
-  const { x, y } = pointAt(parameter(at), room);
+  const { x, y } = pointAt(at, width);
+  const outside = y > pointAt(0, width).y ? 'is-under' : 'is-over';
   return (
-    <li class={`dot is-${change.state}`} style={{ left: `${x}px`, top: `${y}px` }}>
+    <li class={`dot is-${change.state} ${outside}`} style={{ left: `${x}px`, top: `${y}px` }}>
       <A href={`/changes/${change.sha}`} title={`${change.subject}: ${change.sentence}`} aria-label={`${short(change.sha)} ${change.subject}: ${change.sentence}`}>
         <i /><span class="mono">{short(change.sha)}</span>
       </A>
@@ -57,69 +70,73 @@ function Dot({ change, room, nth }: { change: ChangeRow; room: Room; nth: number
   );
 }
 
-function Lines({ room }: { room: Room }) {
-  const bottom = HEIGHT - 60;
-  const right = pointAt(parameter(0.62), room);
-  const left = pointAt(parameter(0.38), room);
-  const head = (progress: number) => {
-    const a = pointAt(parameter(progress - 0.004), room);
-    const b = pointAt(parameter(progress), room);
-    const turn = (Math.atan2(b.y - a.y, b.x - a.x) * 180) / Math.PI;
-    return <path key={progress} class="line-head" d="M-5-4.500 4 0-5 4.500" transform={`translate(${b.x.toFixed(1)} ${b.y.toFixed(1)}) rotate(${turn.toFixed(1)})`} />;
-  };
-  const inner = 0.76;
-  const obs = pointAt(parameter(0.84), room);
-  const pip = pointAt(parameter(0.34), room);
-  void right; void left; void inner;
-  const mid = room.width / 2;
-  const low = HEIGHT - BELOW;
+const HEAD = 'M-4.500-5 2.500 0-4.500 5';
+function Lines({ stations, width }: { stations: Station[]; width: number }) {
+  const [pipeline, observe] = [pointAt(STATION.pipeline, width), pointAt(STATION.observe, width)];
+  const low = pipeline.y + 46;
+  const back = `M${observe.x - 22} ${observe.y + 12}C${observe.x - 90} ${low} ${observe.x - 160} ${low} ${width / 2} ${low}S${pipeline.x + 90} ${low} ${pipeline.x + 24} ${pipeline.y + 14}`;
+  const way = { from: STATION.provision, to: STATION.observe };
+  const heads = [0.25, 0.425, 0.575, 0.75, 0.925, 0.075];
   return (
-    <svg class="loop-lines" width={room.width} height={room.height} viewBox={`0 0 ${room.width} ${room.height}`} aria-hidden="true">
-      <path class="line-secure" d={`${path(room, 0, 1)}Z`} />
-      <path class="line-way" d={path(room, 0.045, 0.93)} />
-      <path class="line-back" d={path(room, 0.93, 1.045)} />
-      {[0.155, 0.405, 0.595, 0.7, 0.905].map(head)}
-      <path class="line-back" d={`M${obs.x - 108} ${obs.y + 26} Q${mid} ${low + 34} ${pip.x + 116} ${pip.y + 30}`} />
-      <path class="line-head" d="M-5-4.500 4 0-5 4.500" transform={`translate(${pip.x + 116} ${pip.y + 30}) rotate(196)`} />
-      <path class="line-hang" d={`M${obs.x} ${obs.y + 30}V${bottom - 22}`} />
+    <svg class="loop-lines" width={width} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`} aria-hidden="true">
+      <path class="line-secure" d={`${path(width, 0, 1, 240)}Z`} />
+      <path class="line-secure is-down" d={`M${pipeline.x} ${pipeline.y}V${BELOW}`} />
+      <path class="line-hang" d={`M${observe.x} ${observe.y}V${BELOW}`} />
+      <path class="line-back" d={path(width, way.to, 1 + way.from)} />
+      <path class="line-way" d={path(width, way.from, way.to)} />
+      <path class="line-back is-thin" d={back} />
+      <path class="line-head is-thin" d={HEAD} transform={`translate(${pipeline.x + 24} ${pipeline.y + 14}) rotate(-152)`} />
+      {heads.map((p) => { const { x, y } = pointAt(p, width); return <path key={p} class="line-head" d={HEAD} transform={`translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${headingAt(p, width).toFixed(1)})`} />; })}
+      {stations.map((s) => {
+        const { x, y } = ringPlace(s.id, width);
+        return (
+          <g key={s.id} class={`ring is-${s.state}${s.available ? '' : ' is-later'}`} transform={`translate(${x.toFixed(1)} ${y.toFixed(1)})`}>
+            <circle class="ring-out" r={RING} /><g transform="translate(-8 -8)"><Icon name={s.id} /></g>
+          </g>
+        );
+      })}
     </svg>
   );
 }
-const BELOW = 150;
+
+function Back({ home }: { home: LoopHome }) {
+  const title = (id: StationId) => home.stations.find((s) => s.id === id)?.title ?? id;
+  const flows = home.arrows.filter((a) => a.sentence && (a.from === 'observe' || a.from === 'optimize')).sort((a, b) => (b.at ?? '').localeCompare(a.at ?? ''));
+  if (flows.length === 0) return <p class="back muted">No feedback has flowed yet.</p>;
+  return (
+    <ul class="back" aria-label="Feedback">
+      {flows.slice(0, 3).map((a) => <li key={a.from + a.to}><span class="over">{title(a.from)} → {title(a.to)}</span><span>{a.sentence} {a.seq !== null && a.seq !== undefined && <EventRef seq={a.seq} />}</span></li>)}
+    </ul>
+  );
+}
 
 export function Loop({ home, lensed }: { home: LoopHome; lensed: (id: StationId) => boolean }) {
-  const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
-  useEffect(() => {
-    if (!box.current) return;
-    const watch = new ResizeObserver(([entry]) => setWidth(Math.round(entry?.contentRect.width ?? 0)));
-    watch.observe(box.current);
-    return () => watch.disconnect();
-  }, []);
-  const room = { width, height: HEIGHT };
-  const wide = width >= 860;
-  const back = home.arrows.filter((a) => a.sentence && ['observe', 'deploy'].includes(a.from) && ['pipeline', 'provision', 'optimize'].includes(a.to));
-  const seen = new Map<string, number>();
-  return (
-    <div class={wide ? 'loop is-wide' : 'loop'} ref={box}>
-      {wide && <Lines room={room} />}
-      <ol class="stations" aria-label="Stations of the loop">
-        {home.stations.map((s) => <Plate key={s.id} station={s} lensed={lensed(s.id)} />)}
-      </ol>
-      {wide && (
-        <ul class="dots" aria-label="Changes in flight">
-          {home.inFlight.slice(0, 12).map((c) => {
-            const nth = seen.get(c.station) ?? 0;
-            seen.set(c.station, nth + 1);
-            return <Dot key={c.sha} change={c} room={room} nth={nth} />;
+  const [box, width] = useWidth<HTMLDivElement>();
+  const flight = home.inFlight.slice(0, MAX_DOTS);
+  const nth = (c: ChangeRow) => flight.filter((o) => o.station === c.station).indexOf(c);
+  if (width < WIDE) {
+    return (
+      <div class="loop" ref={box}>
+        <ol class="stations" aria-label="Stations of the loop">
+          {home.stations.map((s) => {
+            const here = flight.filter((c) => c.station === s.id);
+            return (
+              <StationView key={s.id} station={s} lensed={lensed(s.id)}>
+                {here.length > 0 && <ul class="here" aria-label={`Changes in ${s.title}`}>{here.map((c) => <li key={c.sha} class={`is-${c.state}`}><A href={`/changes/${c.sha}`} title={c.sentence}><i /><span class="mono">{short(c.sha)}</span> {c.subject}</A></li>)}</ul>}
+              </StationView>
+            );
           })}
-        </ul>
-      )}
-      {back.length > 0 && (
-        <ul class="back" aria-label="Feedback">
-          {back.map((a) => <li key={a.from + a.to}><span class="over">{a.from} → {a.to}</span><span>{a.sentence}</span></li>)}
-        </ul>
-      )}
+        </ol>
+        <Back home={home} />
+      </div>
+    );
+  }
+  return (
+    <div class="loop is-wide" ref={box}>
+      <Lines stations={home.stations} width={width} />
+      <ol class="stations" aria-label="Stations of the loop">{home.stations.map((s) => <StationView key={s.id} station={s} lensed={lensed(s.id)} place={px(textPlace(s.id, width))} />)}</ol>
+      <ul class="dots" aria-label="Changes in flight">{flight.map((c) => <Dot key={c.sha} change={c} width={width} nth={nth(c)} />)}</ul>
+      <Back home={home} />
     </div>
   );
 }

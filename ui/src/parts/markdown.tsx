@@ -36,7 +36,7 @@ export function Markdown({ text }: { text: string }) {
     else if (/^\s*\d+\.\s/.test(line)) out.push(<ol key={at} class="numbered">{take((l) => /^\s*\d+\.\s/.test(l)).map((l, i) => <li key={i}>{inline(l.replace(/^\s*\d+\.\s/, ''))}</li>)}</ol>);
     else if (line.startsWith('|')) {
       const [head = '', , ...rows] = take((l) => l.startsWith('|'));
-      out.push(<div key={at} class="table-box" tabIndex={0} role="region" aria-label="Table"><table><thead><tr>{cells(head).map((c, i) => <th key={i}>{inline(c)}</th>)}</tr></thead><tbody>{rows.map((r, i) => <tr key={i}>{cells(r).map((c, j) => <td key={j}>{inline(c)}</td>)}</tr>)}</tbody></table></div>);
+      out.push(<div key={at} class="table-box" tabIndex={0} role="group" aria-label="Table"><table><thead><tr>{cells(head).map((c, i) => <th key={i}>{inline(c)}</th>)}</tr></thead><tbody>{rows.map((r, i) => <tr key={i}>{cells(r).map((c, j) => <td key={j}>{inline(c)}</td>)}</tr>)}</tbody></table></div>);
     } else out.push(<p key={at}>{inline(take((l) => l.trim() !== '' && !/^(#{1,6}\s|```|\||\s*[-*]\s|\s*\d+\.\s)/.test(l) || l === line).join(' '))}</p>);
   }
   return <div class="notes">{out}</div>;

@@ -54,7 +54,7 @@ function Gauge({ value, panel }: { value: number | undefined; panel: Panel }) {
 function Body({ panel, series, span, markers, template }: { panel: Panel; series: MatrixSeries[]; span: Span; markers: Marker[]; template: (s: MatrixSeries) => string | undefined }) {
   const [unit, decimals] = [panel.unit ?? '', panel.decimals ?? undefined];
   const first = panel.targets[0]?.expr ?? '';
-  if (!panel.unsupported && panel.type === 'timeseries') return <Chart series={series} span={span} expr={first} label={panel.title} markers={markers} unit={unit} {...(decimals === undefined ? {} : { decimals })} template={template} height={Math.max(120, panel.gridPos.h * 48 - 120)} compact />;
+  if (!panel.unsupported && panel.type === 'timeseries') return <Chart series={series} span={span} expr={first} label={panel.title} markers={markers} unit={unit} {...(decimals === undefined ? {} : { decimals })} template={template} height={Math.max(112, panel.gridPos.h * 48 - 106)} compact unlisted />;
   if (!panel.unsupported && panel.type === 'stat') {
     return series[0] ? <div class="stat"><b class="num">{inUnit(last(series[0]), unit, decimals)}</b><Spark series={series[0]} /></div> : <div class="stat"><b class="muted">no data</b></div>;
   }

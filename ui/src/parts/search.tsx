@@ -16,7 +16,7 @@ const PAGES: Hit[] = [
   ['What runs where', '/deploy', 'services by environment'], ['Rollouts', '/rollouts', 'every release'], ['Explore', '/observe/explore', 'query metrics'],
   ['Dashboards', '/observe/dashboards', 'imported panels'], ['Logs', '/observe/logs', 'search, histogram, live tail'], ['Log patterns', '/observe/patterns', 'what is new in the logs'],
   ['Alerts', '/observe/alerts', 'rules and what fires'], ['Targets', '/observe/targets', 'what is scraped'], ['Incidents', '/incidents', 'open and past'],
-  ['Reports', '/reports', 'DORA and documents'], ['Ledger', '/ledger', 'events, proofs, verification'], ['Doctor', '/doctor', 'what is missing or inactive'],
+  ['Provision', '/provision', 'environments and infrastructure'], ['Plans', '/provision/plans', 'what an apply would change'], ['Secure', '/secure', 'findings and exceptions'], ['Optimize', '/optimize', 'cost and recommendations'], ['Reports', '/reports', 'DORA and documents'], ['Ledger', '/ledger', 'events, proofs, verification'], ['Doctor', '/doctor', 'what is missing or inactive'],
 ].map(([title = '', href = '', sentence = '']) => ({ kind: 'page', title, href, sentence }));
 const COMMANDS: Hit[] = [
   ['lem status', 'what runs where, from the command line'], ['lem why INCIDENT', 'ranked causes of an incident'], ['lem ledger verify', 'recomputes the whole ledger'],
