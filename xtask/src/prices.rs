@@ -149,7 +149,7 @@ fn table(book: &Book, date: &str) -> String {
         })
         .collect();
     lines.sort();
-    lines.into_iter().for_each(|line| out += &line);
+    out.extend(lines);
     out
 }
 

@@ -67,6 +67,9 @@ fn types_cost_what_quantity_times_price_says() {
         &["additional_backup_storage_gb is neither declared nor measured"],
     );
     check("aws_db_instance", &db(true), Some("$109.72"), &["additional_backup_storage_gb"]);
+    let watched =
+        [("instance_type", text("t3.micro")), ("monitoring", Attribute::Bool(true)), ("root_block_device", root(20))];
+    check("aws_instance", &watched, Some("$11.29"), &[]);
     check("aws_nat_gateway", &[], Some("$32.85"), &["monthly_data_processed_gb"]);
     check("aws_s3_bucket", &[], None, &["standard.storage_gb", "tier_1", "tier_2"]);
     check("aws_eks_cluster", &[], Some("$73.00"), &[]);

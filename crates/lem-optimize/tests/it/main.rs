@@ -4,4 +4,5 @@
 mod bill;
 mod cost;
 mod graph;
+mod prices;
 mod service;
