@@ -26,5 +26,7 @@ pub use error::{EvalError, ParseError, Span};
 pub use eval::{Evaluator, RangeParams};
 pub use literal::required_literals;
 pub use parse::{Dialect, parse, parse_with};
-pub use source::{LineFound, LogSource, SourceError, SourceRequest, StoreSource};
+pub use source::{
+    LineFound, LogSource, SourceError, SourceRequest, StoreSource, line_metadata, store_matchers, stream_labels,
+};
 pub use value::{Entry, LabelSet, MatrixSeries, QueryResult, Sample, StreamResult, Value};

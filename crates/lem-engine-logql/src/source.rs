@@ -66,7 +66,7 @@ impl LogSource for StoreSource {
         request: &SourceRequest,
         found: &mut dyn FnMut(LineFound<'_>) -> ControlFlow<()>,
     ) -> Result<Vec<String>, SourceError> {
-        let matchers = request.selector.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
+        let matchers = store_matchers(&request.selector)?;
         let plan = ScanPlan {
             direction: request.direction,
             literals: request.literals.clone(),
@@ -78,8 +78,8 @@ impl LogSource for StoreSource {
             // The key is kept beside its labels, so its address stays its own.
             let (_, labels) = known
                 .entry(Arc::as_ptr(&line.stream))
-                .or_insert_with(|| (Arc::clone(&line.stream), Arc::new(label_set(&line.stream))));
-            let metadata = metadata(&line);
+                .or_insert_with(|| (Arc::clone(&line.stream), Arc::new(stream_labels(&line.stream))));
+            let metadata = line_metadata(&line);
             found(LineFound { ts_ns: line.ts_ns, labels, line: &line.line, metadata: &metadata })
         });
         let (_, warnings) = scanned.map_err(|e| SourceError(e.to_string()))?;
@@ -87,12 +87,13 @@ impl LogSource for StoreSource {
     }
 }
 
-fn label_set(stream: &StreamKey) -> LabelSet {
+/// Labels of a stored stream.
+pub fn stream_labels(stream: &StreamKey) -> LabelSet {
     stream.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
 }
 
 /// Structured metadata as it was sent, with the trace and the severity under the names clients look for.
-fn metadata(line: &lem_engine_logs::ScanLine) -> Vec<(String, String)> {
+pub fn line_metadata(line: &lem_engine_logs::ScanLine) -> Vec<(String, String)> {
     let mut metadata = line.fields.clone();
     if let Some(trace) = line.trace_id
         && line.field("trace_id").is_none()
@@ -105,6 +106,11 @@ fn metadata(line: &lem_engine_logs::ScanLine) -> Vec<(String, String)> {
         metadata.push(("detected_level".to_owned(), severity.as_str().to_owned()));
     }
     metadata
+}
+
+/// A selector in the store's terms.
+pub fn store_matchers(selectors: &[Selector]) -> Result<Vec<Matcher>, SourceError> {
+    selectors.iter().map(matcher).collect()
 }
 
 fn matcher(selector: &Selector) -> Result<Matcher, SourceError> {

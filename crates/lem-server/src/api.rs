@@ -10,6 +10,15 @@ pub(crate) mod requests;
 pub(crate) mod runs;
 pub(crate) mod webhooks;
 
+/// How much at once; whoever comes too much is told so.
+pub mod limits {
+    pub use super::events::RECEIVING_MAX;
+    pub use super::ledger::WHOLE_READS_MAX;
+    pub use super::{ROWS_MAX, TEXT_MAX};
+    pub use crate::logs::QUERIES_MAX;
+    pub use crate::loki::{PUSH_BODY_MAX, PUSH_LINES_MAX, PUSH_RAW_MAX};
+}
+
 use crate::app::App;
 use crate::dto::Accepted;
 use crate::error::ApiError;
@@ -26,9 +35,9 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Rows of a page when the client does not say.
 pub(crate) const ROWS: usize = 50;
 /// Rows of a page at most.
-pub(crate) const ROWS_MAX: usize = 1000;
+pub const ROWS_MAX: usize = 1000;
 /// Bytes of a reason or note.
-pub(crate) const TEXT_MAX: usize = 4000;
+pub const TEXT_MAX: usize = 4000;
 /// How long an answer waits for the page to show what was just written.
 const OWN_WRITES: Duration = Duration::from_secs(2);
 /// Time between two keep-alive comments of a stream.

@@ -1,13 +1,15 @@
 //! What the server is put together from, and what every handler sees.
 
+use crate::api::limits::{QUERIES_MAX, RECEIVING_MAX, WHOLE_READS_MAX};
 use crate::port::{Artifacts, Dashboards, Doctor, Metrics, Reports, RunLogs, Watching};
 use crate::record::Record;
 use crate::subscriptions::Subscriptions;
 use crate::view::home::Repository;
 use lem_engine_logs::LogStore;
+use lem_engine_promql::Engine;
 use lem_feedback::LoopState;
 use lem_ledger::{EventLog, Options, Recorder, View};
-use lem_model::Clock;
+use lem_model::{Clock, Seq};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::PathBuf;
@@ -31,9 +33,9 @@ pub enum Reading {
 /// Which names the server answers to: a page elsewhere must not reach it by a name of its own (DNS rebinding).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hosts {
-    /// `localhost` and loopback addresses.
-    Loopback,
-    /// These, and loopback.
+    /// `localhost` and plain addresses: a page elsewhere needs a name to reach us by.
+    Addresses,
+    /// These too.
     Listed(Vec<String>),
     /// Any name: the server stands behind something that checks.
     Any,
@@ -56,7 +58,10 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("repository", &self.repository).field("reading", &self.reading).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("repository", &self.repository)
+            .field("reading", &self.reading)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,6 +138,7 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) connections: AtomicU64,
+    pub(crate) events: AtomicU64,
 }
 
 /// What every handler sees.
@@ -147,6 +153,10 @@ pub(crate) struct Inner {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) counters: Counters,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) receiving: Arc<Semaphore>,
+    pub(crate) whole_reads: Semaphore,
+    pub(crate) queries: Arc<Semaphore>,
+    pub(crate) engine: Engine,
     pub(crate) closing: CancellationToken,
     token_hash: [u8; 32],
 }
@@ -158,7 +168,15 @@ impl std::ops::Deref for App {
     }
 }
 
+/// Events the pages may be behind the ledger and still be worth reading.
+const BEHIND_MAX: Seq = 1000;
+
 impl App {
+    /// Whether the pages show a ledger of this size, but for what came just now.
+    pub(crate) fn has_read(&self, size: Seq) -> bool {
+        size.saturating_sub(self.record.seen()) <= BEHIND_MAX
+    }
+
     pub(crate) fn new(parts: ServerParts, settings: Settings, subscriptions: Subscriptions) -> Self {
         let ids = Arc::new(lem_ledger::RandomIds);
         let recorder = Recorder::with(Arc::clone(&parts.log), "/lem/server", Arc::clone(&parts.clock), ids);
@@ -168,6 +186,10 @@ impl App {
             subscriptions,
             counters: Counters::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            receiving: Arc::new(Semaphore::new(RECEIVING_MAX)),
+            whole_reads: Semaphore::new(WHOLE_READS_MAX),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            engine: Engine::default(),
             closing: CancellationToken::new(),
             token_hash: Sha256::digest(settings.token.as_bytes()).into(),
             parts,

@@ -1,6 +1,6 @@
-//! What can go wrong, as RFC 9457 problems for clients and as errors for the caller of [`crate::serve`].
+//! What can go wrong, as RFC 9457 problems for clients and as errors for the caller of [`crate::Server`].
 
-use crate::dto::Problem;
+use crate::dto::{Problem, Received};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -10,6 +10,15 @@ use thiserror::Error;
 /// Why the server could not be set up or go on.
 #[derive(Debug, Error)]
 pub enum ServerError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Address.
+        address: std::net::SocketAddr,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The listener is gone.
     #[error("cannot accept connections")]
     Accept(#[source] std::io::Error),
@@ -26,18 +35,24 @@ pub enum ServerError {
 
 /// A problem on its way to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError {
+pub struct ApiError(Box<Said>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
     status: StatusCode,
     code: &'static str,
     detail: String,
     hint: Option<String>,
     retry_after_s: Option<u64>,
+    pointer: Option<String>,
+    received: Option<Vec<Received>>,
 }
 
 impl ApiError {
     /// A problem.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None, retry_after_s: None }
+        let detail = detail.into();
+        Self(Box::new(Said { status, code, detail, hint: None, retry_after_s: None, pointer: None, received: None }))
     }
 
     /// What the client sent does not fit.
@@ -72,23 +87,37 @@ impl ApiError {
     }
 
     /// With something to do about it.
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
     }
 
     /// Says when to try again.
-    pub fn retry_after_s(self, seconds: u64) -> Self {
-        Self { retry_after_s: Some(seconds), ..self }
+    pub fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Says where in the body it is wrong, as an RFC 6901 pointer.
+    pub fn pointer(mut self, pointer: impl Into<String>) -> Self {
+        self.0.pointer = Some(pointer.into());
+        self
+    }
+
+    /// Says what became of each event.
+    pub fn received(mut self, received: Vec<Received>) -> Self {
+        self.0.received = Some(received);
+        self
     }
 
     /// Its status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// What happened.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 }
 
@@ -106,22 +135,25 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let said = *self.0;
         let problem = Problem {
             kind: "about:blank".into(),
-            title: self.status.canonical_reason().unwrap_or("Problem").into(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            code: self.code.into(),
-            hint: self.hint,
+            title: said.status.canonical_reason().unwrap_or("Problem").into(),
+            status: said.status.as_u16(),
+            detail: said.detail,
+            code: said.code.into(),
+            hint: said.hint,
+            pointer: said.pointer,
+            received: said.received,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let mut response = (said.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if said.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lem\""));
         }
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = said.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -137,7 +169,9 @@ impl From<LedgerError> for ApiError {
             LedgerError::Full { .. }
             | LedgerError::Gone { .. }
             | LedgerError::Closed
-            | LedgerError::ReadOnly { .. } => {
+            | LedgerError::ReadOnly { .. }
+            | LedgerError::Database { .. } => {
+                tracing::error!(error = %chain(&error), "the ledger does not take or give events");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable", error.to_string())
                     .retry_after_s(LEDGER_RETRY_S)
             }

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// How long a request may take until its answer begins.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Reads that are sent as POST because their queries are long (Prometheus and Loki clients do that). They change nothing.
 const READING_POSTS: [&str; 6] = ["query", "query_range", "series", "labels", "format_query", "query_exemplars"];
@@ -49,7 +49,7 @@ pub(crate) async fn authenticate(State(app): State<App>, request: Request, next:
     app.counters.refused.fetch_add(1, Relaxed);
     let detail = if token.is_some() { "the token is not the one of this server" } else { "a token is needed" };
     ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-        .hint("send `Authorization: Bearer TOKEN`; `lem up` prints the token")
+        .hint("send `Authorization: Bearer TOKEN`; the token is in .lem/token, or LEM_TOKEN")
         .into_response()
 }
 
@@ -63,11 +63,11 @@ fn host_name(host: &str) -> &str {
 /// Whether we answer to this name.
 pub(crate) fn is_ours(hosts: &Hosts, host: &str) -> bool {
     let name = host_name(host).to_ascii_lowercase();
-    let loopback = name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let plain = name == "localhost" || name.parse::<IpAddr>().is_ok();
     match hosts {
         Hosts::Any => true,
-        Hosts::Loopback => loopback,
-        Hosts::Listed(names) => loopback || names.iter().any(|n| n.eq_ignore_ascii_case(&name)),
+        Hosts::Addresses => plain,
+        Hosts::Listed(names) => plain || names.iter().any(|n| n.eq_ignore_ascii_case(&name)),
     }
 }
 
@@ -132,13 +132,14 @@ mod tests {
     fn names_that_are_ours() {
         let listed = Hosts::Listed(vec!["lem.example.com".into()]);
         for (hosts, host, ours) in [
-            (&Hosts::Loopback, "127.0.0.1:7733", true),
-            (&Hosts::Loopback, "localhost:7733", true),
-            (&Hosts::Loopback, "LOCALHOST", true),
-            (&Hosts::Loopback, "[::1]:7733", true),
-            (&Hosts::Loopback, "evil.example.com:7733", false),
-            (&Hosts::Loopback, "127.0.0.1.evil.example.com", false),
-            (&Hosts::Loopback, "", false),
+            (&Hosts::Addresses, "127.0.0.1:7733", true),
+            (&Hosts::Addresses, "localhost:7733", true),
+            (&Hosts::Addresses, "LOCALHOST", true),
+            (&Hosts::Addresses, "[::1]:7733", true),
+            (&Hosts::Addresses, "192.0.2.7:7733", true),
+            (&Hosts::Addresses, "evil.example.com:7733", false),
+            (&Hosts::Addresses, "127.0.0.1.evil.example.com", false),
+            (&Hosts::Addresses, "", false),
             (&listed, "lem.example.com", true),
             (&listed, "evil.example.com", false),
             (&Hosts::Any, "evil.example.com", true),

@@ -156,7 +156,8 @@ pub struct Target {
     pub global_url: String,
     /// Why the last scrape failed; empty when it did not.
     pub last_error: String,
-    /// When it was scraped last.
+    /// When it was scraped last; never is the year 1, as Go writes a time that is not set.
+    #[serde(serialize_with = "or_year_one")]
     pub last_scrape: Option<dto::Time>,
     /// Seconds that took.
     pub last_scrape_duration: f64,
@@ -166,6 +167,13 @@ pub struct Target {
     pub scrape_interval: String,
     /// `10s`.
     pub scrape_timeout: String,
+}
+
+fn or_year_one<S: serde::Serializer>(at: &Option<dto::Time>, to: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => at.serialize(to),
+        None => to.serialize_str("0001-01-01T00:00:00Z"),
+    }
 }
 
 /// What a metric is.

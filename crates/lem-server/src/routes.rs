@@ -155,7 +155,11 @@ pub const ROUTES: &[Route] = &[
     get("/api/v1/ledger", "ledger", "The ledger as a whole", One("LedgerInfo")),
     post("/api/v1/ledger/verify", "ledger", "Recomputes the tree from the rows", One("Verification")),
     post("/api/v1/ledger/checkpoint", "ledger", "Signs the tree as it is", One("Checkpoint")),
-    get("/api/v1/ledger/export", "ledger", "Audit package", Raw("application/x-tar")),
+    get("/api/v1/ledger/export", "ledger", "Audit package", Raw("application/x-tar")).query(&[(
+        "chain",
+        "string",
+        "Only of this commit.",
+    )]),
     get("/api/v1/subscriptions", "ledger", "Webhooks", Many("Subscription")),
     post("/api/v1/subscriptions", "ledger", "Adds a webhook", One("Subscription")).body("SubscriptionRequest"),
     Route::new(Verb::Delete, "/api/v1/subscriptions/{id}", "ledger", "Removes a webhook", Nothing),

@@ -3,7 +3,7 @@
 use crate::ServerError;
 use crate::dto::Subscription;
 use lem_ledger::webhook::{Webhook, deliver};
-use lem_ledger::{EventLog, Filter};
+use lem_ledger::{Consumer, EventLog, Filter};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +24,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The cursor of a webhook, by the name the delivery worker gives it.
+pub(crate) fn consumer(id: &str) -> Consumer {
+    Consumer::new(format!("webhook/{id}"))
 }
 
 /// All webhooks.

@@ -2,7 +2,9 @@
 
 pub mod change;
 pub mod deploy;
+pub mod event;
 pub mod home;
 pub mod incident;
+pub mod log;
 pub mod run;
 pub mod search;

@@ -43,10 +43,7 @@ async fn timeline(app: &App, id: &str) -> Result<Vec<report::TimelineEntry>, Api
     told.map_err(|e| ApiError::internal("reading the timeline of an incident", &e))
 }
 
-pub(crate) async fn one(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Json<dto::IncidentDetail>, ApiError> {
+pub(crate) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<dto::IncidentDetail>, ApiError> {
     let told = timeline(&app, &id).await?;
     let found = app.record.read(|r| app.parts.feedback.read(|s| incident::detail(r, s, &id, told)));
     found.map(Json).ok_or_else(|| ApiError::missing("incident", &id))
@@ -73,7 +70,8 @@ pub(crate) async fn report(
         Some(markdown) => markdown,
         None => {
             let told = timeline(&app, &id).await?;
-            let draft = app.parts.feedback.read(|s| s.incidents.get(&key).map(|i| report::incident_markdown(s, i, &told)));
+            let draft =
+                app.parts.feedback.read(|s| s.incidents.get(&key).map(|i| report::incident_markdown(s, i, &told)));
             draft.ok_or_else(|| ApiError::missing("incident", &id))?
         }
     };
@@ -92,11 +90,7 @@ pub(crate) async fn why(State(app): State<App>, Path(id): Path<String>) -> Resul
     found.ok_or_else(|| ApiError::missing("incident", &id))
 }
 
-pub(crate) async fn note(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Body(body): Body<dto::NoteRequest>,
-) -> Asked {
+pub(crate) async fn note(State(app): State<App>, Path(id): Path<String>, Body(body): Body<dto::NoteRequest>) -> Asked {
     let words = text("the text", body.text)?;
     let key = IncidentId::from(id.as_str());
     let found = app.parts.feedback.read(|s| s.incidents.get(&key).map(|i| (i.detected.clone(), i.resolved.is_some())));

@@ -24,7 +24,10 @@ pub(crate) async fn changes(State(app): State<App>, Params(q): Params<Changes>) 
     Json(app.record.read(|r| view::change::table(r, q.before, rows(q.limit))))
 }
 
-pub(crate) async fn change(State(app): State<App>, Path(sha): Path<String>) -> Result<Json<dto::ChangeThread>, ApiError> {
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(sha): Path<String>,
+) -> Result<Json<dto::ChangeThread>, ApiError> {
     let thread = app.record.read(|r| app.parts.feedback.read(|s| view::change::thread(r, s, &sha)));
     thread.map(Json).ok_or_else(|| ApiError::missing("change", &sha))
 }

@@ -32,7 +32,9 @@ pub(crate) async fn run(State(app): State<App>, Body(body): Body<dto::RunRequest
     let sha = match body.sha {
         Some(sha) if sha.len() == 40 && sha.bytes().all(|b| b.is_ascii_hexdigit()) => sha.to_ascii_lowercase(),
         Some(sha) => return Err(ApiError::bad(format!("{sha:?} is no full commit id")).hint("give all 40 digits")),
-        None => newest().ok_or_else(|| ApiError::conflict(format!("no commit of {branch} is known")).hint("give `sha`"))?,
+        None => {
+            newest().ok_or_else(|| ApiError::conflict(format!("no commit of {branch} is known")).hint("give `sha`"))?
+        }
     };
     let fact = PipelineRequested {
         run: fresh().into(),

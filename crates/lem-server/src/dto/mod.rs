@@ -51,6 +51,12 @@ pub struct Problem {
     /// What to do, when we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Where in the body it is wrong, as an RFC 6901 pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What became of each event that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Vec<Received>>,
 }
 
 /// A request is in the ledger; its owner will act on it.
