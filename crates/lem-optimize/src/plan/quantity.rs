@@ -44,6 +44,8 @@ pub enum Lack {
     Absent(String),
     /// Nobody declared or measured this usage.
     Usage(String),
+    /// The value must not be shown, and a name or a price would show it.
+    Sensitive(String),
     /// The value is none this conversion understands.
     Odd {
         /// Path.
@@ -59,6 +61,7 @@ impl fmt::Display for Lack {
             Self::Unknown(why) => write!(f, "known after apply ({why})"),
             Self::Absent(path) => write!(f, "{path} is not written"),
             Self::Usage(key) => write!(f, "{NO_USAGE}: {key} is neither declared nor measured"),
+            Self::Sensitive(path) => write!(f, "{path} is sensitive, and its price would tell it"),
             Self::Odd { path, value } => write!(f, "{path} is {value}, which is not understood"),
         }
     }
@@ -79,6 +82,19 @@ fn walk<'a>(root: &'a Attribute, path: &str) -> Option<&'a Attribute> {
         _ => at.get(step),
     })?;
     Some(found.revealed())
+}
+
+/// Whether the value at a path, or anything on the way to it, is marked.
+fn is_sensitive(root: &Attribute, path: &str) -> bool {
+    let mut at = root;
+    for step in path.split('.') {
+        let Some(next) = at.get(step) else { return false };
+        if matches!(next, Attribute::Sensitive(_)) {
+            return true;
+        }
+        at = next;
+    }
+    false
 }
 
 /// Everything an expression may look at.
@@ -195,6 +211,9 @@ impl Context<'_> {
             None => (None, expression),
         };
         let (from, path) = path.strip_prefix('^').map_or((self.item, path), |p| (self.root, p));
+        if is_sensitive(from, path) {
+            return Err(Lack::Sensitive(path.to_owned()));
+        }
         let found = walk(from, path);
         if conversion == Some("count") {
             return match found {

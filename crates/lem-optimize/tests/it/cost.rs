@@ -81,6 +81,8 @@ fn types_cost_what_quantity_times_price_says() {
         None,
         &["known after apply (var.size has no value)", "root"],
     );
+    let hidden = [("instance_type", Attribute::Sensitive(Box::new(text("t3.micro")))), ("root_block_device", root(20))];
+    check("aws_instance", &hidden, Some("$1.60"), &["instance_type is sensitive"]);
     let containers = Attribute::List(vec![Attribute::Map(
         [
             ("name".to_owned(), text("web")),

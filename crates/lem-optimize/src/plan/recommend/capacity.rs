@@ -157,7 +157,8 @@ fn grow_terraform(resource: &Resource, shortage: Shortage, read: ReadFile<'_>) -
         ("google_compute_instance", Shortage::Memory | Shortage::Cpu) => "machine_type",
         _ => return None,
     };
-    let current = resource.at(path)?;
+    // A sentence and a patch would show what must not be shown.
+    let current = resource.at(path).filter(|a| !matches!(a, Attribute::Sensitive(_)))?;
     let (from, to) = if shortage == Shortage::Disk {
         let size = current.as_f64()?;
         (size.to_string(), format!("{}", (size * DISK_GROWTH).ceil()))
