@@ -3,15 +3,17 @@
 // owned facts
 pub use lem_model::fact::{
     ActionRefused, ActionTaken, AttributionAbstained, AttributionConfirmed, AttributionProposed, AttributionRejected,
-    RegressionMarked, ReportPublished, RiskRaised,
+    RegressionMarked, ReportPublished, RiskRaised, TestGapRaised,
 };
 
 // heard, from their owners
 pub use lem_model::fact::{
-    AlertFired, AlertResolved, ArtifactPackaged, ArtifactQuarantined, ChangeMerged, IncidentDetected, IncidentResolved,
-    ReleasePlanned, RollbackRefused, RolloutAborted, RolloutFinished, RolloutStarted, RoutesApplied, ServiceDeployed,
-    ServiceRolledBack, ServiceUpgraded, VerdictReached,
+    AlertFired, AlertResolved, ApplyFinished, ArtifactPackaged, ArtifactQuarantined, ChangeMerged, IncidentDetected,
+    IncidentResolved, InstanceExited, ReleasePlanned, RollbackRefused, RolloutAborted, RolloutFinished, RolloutStarted,
+    RoutesApplied, ServiceDeployed, ServiceRolledBack, ServiceUpgraded, VerdictReached,
 };
 
 // requests made, answered by their owners
-pub use lem_model::fact::{IncidentRequested, QuarantineRequested, RevertRequested, RollbackRequested};
+pub use lem_model::fact::{
+    DriftRequested, IncidentRequested, QuarantineRequested, RecommendationRequested, RevertRequested, RollbackRequested,
+};

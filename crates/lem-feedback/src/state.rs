@@ -50,6 +50,29 @@ impl Release {
     }
 }
 
+/// An apply of infrastructure that ended.
+#[derive(Clone, Debug)]
+pub struct Apply {
+    /// When it ended.
+    pub at: Timestamp,
+    /// As it was recorded.
+    pub fact: ApplyFinished,
+    /// Event that says so.
+    pub seq: Seq,
+}
+
+/// An instance that ended.
+#[derive(Clone, Debug)]
+pub struct Exit {
+    /// When.
+    pub at: Timestamp,
+    /// As it was recorded.
+    pub fact: InstanceExited,
+}
+
+/// Unexpected ends of instances that are remembered; the newest are kept.
+pub const MAX_EXITS: usize = 500;
+
 /// An incident and what was done about it.
 #[derive(Clone, Debug)]
 pub struct Incident {
@@ -57,6 +80,8 @@ pub struct Incident {
     pub detected: IncidentDetected,
     /// When it was recorded.
     pub at: Timestamp,
+    /// Alert that opened it, as it fired.
+    pub alert: Option<AlertFired>,
     /// Latest attribution, with its status.
     pub attribution: Option<Attribution>,
     /// Earlier attributions that were rejected.
@@ -67,6 +92,8 @@ pub struct Incident {
     pub refusals: Vec<(Timestamp, ActionRefused)>,
     /// When and how it was resolved.
     pub resolved: Option<(Timestamp, IncidentResolved)>,
+    /// Event that raised the test that was missing.
+    pub test_gap: Option<Seq>,
     /// Events that belong to it.
     pub events: Vec<Seq>,
 }
@@ -105,6 +132,15 @@ pub struct Attribution {
     pub settled: Option<String>,
     /// When it was proposed.
     pub at: Timestamp,
+    /// Event that says so.
+    pub seq: Seq,
+}
+
+impl Attribution {
+    /// The named cause; `None` for an abstention.
+    pub fn named(&self) -> Option<&lem_model::fact::RankedCause> {
+        self.proposed.causes.first().filter(|_| self.standing != Standing::Abstained)
+    }
 }
 
 /// Verdicts per kind of cause, for the prior.
@@ -123,6 +159,10 @@ pub struct LoopState {
     pub changes: BTreeMap<CommitSha, (Timestamp, ChangeMerged)>,
     /// Releases by rollout.
     pub releases: BTreeMap<DeploymentId, Release>,
+    /// Applies of infrastructure.
+    pub applies: BTreeMap<String, Apply>,
+    /// Instances that ended unexpectedly, newest last.
+    pub exits: Vec<Exit>,
     /// Incidents.
     pub incidents: BTreeMap<IncidentId, Incident>,
     /// Digests that may not be deployed.
@@ -175,6 +215,10 @@ impl LoopState {
                 }
                 r.finished = Some((at, f));
             }),
+            "apply.finished" => self.on(event, |s, fact: ApplyFinished| {
+                s.applies.insert(fact.apply.clone(), Apply { at, fact, seq: event.seq });
+            }),
+            "instance.exited" => self.on(event, |s, fact| s.exited(at, fact)),
             "service.rolledback" => self.on(event, |s, f| s.rolled_back(at, f)),
             "artifact.quarantined" => self.on(event, |s, f: ArtifactQuarantined| s.quarantined.extend([f.digest])),
             "alert.fired" => self.on(event, |s, f: AlertFired| drop(s.firing.insert(f.alert.clone(), (at, f)))),
@@ -182,7 +226,8 @@ impl LoopState {
             short
                 if short.starts_with("incident.")
                     || short.starts_with("attribution.")
-                    || short.starts_with("action.") =>
+                    || short.starts_with("action.")
+                    || short == "testgap.raised" =>
             {
                 self.incident_event(event, at);
             }
@@ -239,16 +284,28 @@ impl LoopState {
         self.rollbacks.push((at, fact));
     }
 
+    fn exited(&mut self, at: Timestamp, fact: InstanceExited) {
+        if fact.expected {
+            return;
+        }
+        self.exits.push(Exit { at, fact });
+        let surplus = self.exits.len().saturating_sub(MAX_EXITS);
+        self.exits.drain(..surplus);
+    }
+
     fn incident_event(&mut self, event: &Event, at: Timestamp) {
         if let Some(detected) = event.read::<IncidentDetected>() {
+            let alert = detected.alert.as_ref().and_then(|a| self.firing.get(a)).map(|(_, alert)| alert.clone());
             let incident = Incident {
                 detected,
                 at,
+                alert,
                 attribution: None,
                 rejected: vec![],
                 actions: vec![],
                 refusals: vec![],
                 resolved: None,
+                test_gap: None,
                 events: vec![event.seq],
             };
             self.incidents.entry(incident.detected.incident.clone()).or_insert(incident);
@@ -260,11 +317,17 @@ impl LoopState {
             incident.resolved = Some((at, fact));
         } else if let Some(fact) = event.read::<AttributionProposed>() {
             self.attributions.insert(fact.attribution.clone(), fact.incident.clone());
-            incident.attribution =
-                Some(Attribution { proposed: fact, abstained: None, standing: Standing::Proposed, settled: None, at });
+            incident.attribution = Some(Attribution {
+                proposed: fact,
+                abstained: None,
+                standing: Standing::Proposed,
+                settled: None,
+                at,
+                seq: event.seq,
+            });
         } else if let Some(fact) = event.read::<AttributionAbstained>() {
             self.attributions.insert(fact.attribution.clone(), fact.incident.clone());
-            incident.attribution = Some(abstained(fact, at));
+            incident.attribution = Some(abstained(fact, at, event.seq));
         } else if let Some(fact) = event.read::<AttributionConfirmed>() {
             if let Some(a) = incident.attribution.as_mut().filter(|a| a.proposed.attribution == fact.attribution) {
                 (a.standing, a.settled) = (Standing::Confirmed, Some(fact.sentence));
@@ -281,11 +344,13 @@ impl LoopState {
             incident.actions.push((at, fact));
         } else if let Some(fact) = event.read::<ActionRefused>() {
             incident.refusals.push((at, fact));
+        } else if event.is::<TestGapRaised>() {
+            incident.test_gap = Some(event.seq);
         }
     }
 }
 
-fn abstained(fact: AttributionAbstained, at: Timestamp) -> Attribution {
+fn abstained(fact: AttributionAbstained, at: Timestamp, seq: Seq) -> Attribution {
     let proposed = AttributionProposed {
         attribution: fact.attribution,
         incident: fact.incident,
@@ -294,7 +359,7 @@ fn abstained(fact: AttributionAbstained, at: Timestamp) -> Attribution {
         level: "none".into(),
         blind_spots: fact.blind_spots,
     };
-    Attribution { proposed, abstained: Some(fact.why), standing: Standing::Abstained, settled: None, at }
+    Attribution { proposed, abstained: Some(fact.why), standing: Standing::Abstained, settled: None, at, seq }
 }
 
 /// Whether a release can be taken back without losing data.

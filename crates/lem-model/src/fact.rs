@@ -209,6 +209,7 @@ pub const ALL_TYPES: &[&str] = &[
     ActionRefused::TYPE,
     RegressionMarked::TYPE,
     RiskRaised::TYPE,
+    TestGapRaised::TYPE,
     ReportPublished::TYPE,
     PlanFinished::TYPE,
     ApplyStarted::TYPE,

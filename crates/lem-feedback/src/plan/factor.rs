@@ -1,10 +1,11 @@
 //! The bounded factors of a score. Each renders one sentence with its numbers; unknown is said, and counts as the page
 //! of each constant says.
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Reach};
 use super::stats::{Band, fisher_greater};
 use crate::state::KindHistory;
 use jiff::Timestamp;
+use lem_model::Version;
 use lem_model::fact::{Factor, Onset};
 use lem_model::port::{CohortCount, NewPattern, Scope, Series};
 use std::collections::BTreeSet;
@@ -20,7 +21,9 @@ const Z_CAP: f64 = 50.0;
 /// Failures without which a cohort says nothing.
 const MIN_FAILURES: u64 = 8;
 /// Requests per cohort without which it says nothing.
-const MIN_COHORT: u64 = 50;
+pub const MIN_COHORT: u64 = 50;
+/// Signal of failing requests.
+pub const ERROR_RATIO: &str = "error_ratio";
 
 fn factor(name: &str, value: f64, sentence: String) -> Factor {
     Factor { name: name.into(), value, sentence, query: None }
@@ -33,38 +36,93 @@ pub fn time(candidate: &Candidate, onset: &Onset) -> Factor {
         return factor("time", 0.0, "took effect after the symptom began".into());
     }
     let value = libm::exp(-lag / TIME_SCALE_S).clamp(0.02, 1.0);
-    let sentence = format!("took {} % of traffic {} before the symptom began", candidate.weight, seconds(lag));
+    let sentence = format!("{} {} before the symptom began", candidate.effect, seconds(lag));
     factor("time", value, sentence)
 }
 
-/// Same service is no hop; without a call graph anything else is unknown.
+/// What one hop along a dependency costs.
+const HOP: f64 = 0.8;
+/// What is known not to be connected.
+const NO_PATH: f64 = 0.1;
+
+/// Same service is no hop, what it stands on is one; without a call graph anything else is unknown.
 pub fn topology(candidate: &Candidate, symptom: &Scope) -> Factor {
-    if candidate.scope == *symptom {
-        return factor("topology", 1.0, format!("changes {} itself", symptom.service));
+    let environment = candidate.reach.environment();
+    if *environment != symptom.environment {
+        let sentence = format!("reaches {environment}, not {}", symptom.environment);
+        return factor("topology", NO_PATH, sentence);
     }
-    if candidate.scope.environment != symptom.environment {
-        return factor(
-            "topology",
-            0.1,
-            format!("runs in {}, not in {}", candidate.scope.environment, symptom.environment),
-        );
+    match &candidate.reach {
+        Reach::Service(scope) if scope == symptom => {
+            factor("topology", 1.0, format!("changes {} itself", symptom.service))
+        }
+        Reach::Service(scope) => {
+            factor("topology", UNKNOWN, format!("no recorded path from {} to {}", symptom.service, scope.service))
+        }
+        Reach::Ground { services, .. } if services.contains(&symptom.service) => {
+            factor("topology", HOP, format!("changes what {} stands on", symptom.service))
+        }
+        Reach::Ground { services, .. } if services.is_empty() => {
+            let sentence = format!("changes {environment}; nobody said which services stand on it");
+            factor("topology", HOP * HOP, sentence)
+        }
+        Reach::Ground { services, .. } => {
+            let named = services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            factor("topology", NO_PATH, format!("changes what {named} stand on, not {}", symptom.service))
+        }
     }
-    factor("topology", UNKNOWN, format!("no recorded path from {} to {}", symptom.service, candidate.scope.service))
 }
 
-/// `ln(1+z)/ln(51)` of the changed version's own series against its time before the onset.
-pub fn anomaly(candidate: &Candidate, onset: &Onset, series: &[Series]) -> Factor {
-    let own = |s: &&Series| s.labels.get("version").is_none_or(|v| *v == candidate.version.as_str());
-    let versioned: Vec<_> = series.iter().filter(|s| s.labels.contains_key("version")).filter(own).collect();
-    let scored = versioned.iter().filter_map(|s| z_after(s, onset, series).map(|z| (z, *s)));
-    let Some((z, worst)) = scored.max_by(|a, b| a.0.total_cmp(&b.0)) else {
-        return factor("anomaly", UNKNOWN, format!("no series of version {} to compare", candidate.version));
+/// `ln(1+z)/ln(51)` of the changed thing's own series against the time before the onset, and of its own count of
+/// failures where that says more: a canary that is young has few points but exact counts.
+pub fn anomaly(candidate: &Candidate, onset: &Onset, series: &[Series], cohorts: &[CohortCount]) -> Factor {
+    let own: Vec<&Series> = series.iter().filter(|s| belongs(candidate, s)).collect();
+    let scored = own.iter().filter_map(|s| z_after(s, onset, series).map(|z| (z, *s)));
+    let measured = scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(z, s)| (z, signal(s), Some(s.query.clone())));
+    let counted = counted_z(candidate, onset, series, cohorts).map(|z| (z, "the share of failing requests", None));
+    let worst = measured.into_iter().chain(counted).max_by(|a, b| a.0.total_cmp(&b.0));
+    let what = candidate.version.as_ref().map_or_else(|| candidate.name.clone(), ToString::to_string);
+    let Some((z, name, query)) = worst else {
+        return factor("anomaly", UNKNOWN, format!("no series of {what} to compare"));
     };
     let z = z.clamp(0.0, Z_CAP);
     let value = (libm::log(1.0 + z) / libm::log(1.0 + Z_CAP)).clamp(0.05, 1.0);
-    let name = worst.labels.get("signal").map_or("its series", String::as_str);
-    let sentence = format!("{name} of {} stands {z:.0} widths outside its band", candidate.version);
-    Factor { query: Some(worst.query.clone()), ..factor("anomaly", value, sentence) }
+    Factor { query, ..factor("anomaly", value, format!("{name} of {what} stands {z:.0} widths outside its band")) }
+}
+
+fn signal(series: &Series) -> &str {
+    series.labels.get("signal").map_or("a series", String::as_str)
+}
+
+/// A release answers for its version's series, an apply for all of the service's but the traffic it gets.
+fn belongs(candidate: &Candidate, series: &Series) -> bool {
+    match &candidate.version {
+        Some(version) => series.labels.get("version").is_some_and(|v| *v == version.as_str()),
+        None => signal(series) != "rate",
+    }
+}
+
+/// The z of a version's share of failing requests, against the band of the others' error ratio before the onset.
+fn counted_z(candidate: &Candidate, onset: &Onset, series: &[Series], cohorts: &[CohortCount]) -> Option<f64> {
+    let version = candidate.version.as_ref()?;
+    let (total, bad) = of_version(cohorts, version.as_str());
+    if total < MIN_COHORT {
+        return None;
+    }
+    let others = series.iter().filter(|s| signal(s) == ERROR_RATIO && !belongs(candidate, s));
+    let band = Band::of(&others.flat_map(|s| split(s, onset).0).collect::<Vec<_>>(), RATIO_FLOOR)?;
+    Some(band.z(bad as f64 / total as f64))
+}
+
+/// Requests and failures of one version.
+fn of_version(cohorts: &[CohortCount], version: &str) -> (u64, u64) {
+    let own = cohorts.iter().filter(|c| c.cohort.get("version").is_some_and(|v| v == version));
+    own.fold((0, 0), |(total, bad), c| (total + c.total, bad + c.bad.min(c.total)))
+}
+
+/// Requests of all versions but one: without them a cohort says nothing.
+pub fn others(cohorts: &[CohortCount], version: &Version) -> u64 {
+    cohorts.iter().map(|c| c.total).sum::<u64>() - of_version(cohorts, version.as_str()).0
 }
 
 /// Largest z after the onset, against the series' own past, or, for a version that had none, the service's.
@@ -93,9 +151,11 @@ fn split(series: &Series, onset: &Onset) -> (Vec<f64>, Vec<f64>) {
 
 /// Whether failures concentrate on the candidate's version.
 pub fn cohort(candidate: &Candidate, cohorts: &[CohortCount]) -> Factor {
-    let of = |c: &&CohortCount| c.cohort.get("version").is_some_and(|v| *v == candidate.version.as_str());
+    let Some(version) = &candidate.version else {
+        return factor("cohort", 1.0, "changes every version alike: there is none to compare".into());
+    };
     let (total, bad) = cohorts.iter().fold((0, 0), |(t, b), c| (t + c.total, b + c.bad.min(c.total)));
-    let (total_in, bad_in) = cohorts.iter().filter(of).fold((0, 0), |(t, b), c| (t + c.total, b + c.bad.min(c.total)));
+    let (total_in, bad_in) = of_version(cohorts, version.as_str());
     let others = total - total_in;
     if total_in < 1 || others < MIN_COHORT || bad < MIN_FAILURES {
         let sentence = format!("{bad} failing requests, {others} on other versions: too few to compare versions");
@@ -103,11 +163,8 @@ pub fn cohort(candidate: &Candidate, cohorts: &[CohortCount]) -> Factor {
     }
     let p = fisher_greater(bad_in, total_in, bad, total);
     let (share_bad, share) = (bad_in as f64 / bad as f64, total_in as f64 / total as f64);
-    let sentence = format!(
-        "{bad_in} of {bad} failing requests on {}, which took {:.0} % of the traffic",
-        candidate.version,
-        share * 100.0
-    );
+    let sentence =
+        format!("{bad_in} of {bad} failing requests on {version}, which took {:.0} % of the traffic", share * 100.0);
     if share_bad >= 0.9 && p < 0.001 {
         return factor("cohort", 4.0, sentence);
     }
@@ -156,11 +213,10 @@ fn mentions(said: &BTreeSet<String>, path: &str) -> bool {
         || (!common && stem.len() >= 4 && said.contains(stem))
 }
 
-/// Larger changes and first changes are riskier, a little.
+/// Larger changes are riskier, a little.
 pub fn size(candidate: &Candidate) -> Factor {
-    let lines: u32 = candidate.files.iter().map(|f| f.added.unwrap_or(0) + f.removed.unwrap_or(0)).sum();
-    let value = (0.8 + libm::log(1.0 + f64::from(lines)) / 20.0).clamp(0.8, 1.25);
-    factor("size", value, format!("{lines} changed lines in {} files", candidate.files.len()))
+    let value = (0.8 + libm::log(1.0 + f64::from(candidate.extent.count)) / 20.0).clamp(0.8, 1.25);
+    factor("size", value, candidate.extent.sentence.clone())
 }
 
 /// What speaks against a candidate: × 0.3 each, never below 0.05.

@@ -1,6 +1,6 @@
 //! From candidates and evidence to a ranking, or to the admission that nothing recorded explains the symptom.
 
-use super::candidate::{Candidate, candidates};
+use super::candidate::{CONFIG, Candidate, Reach, candidates};
 use super::factor::{self, is_fresh};
 use crate::state::{KindHistory, LoopState};
 use jiff::Timestamp;
@@ -100,29 +100,32 @@ fn score(
     rejected: &[lem_model::DeploymentId],
     mean: f64,
 ) -> RankedCause {
-    let history = state.history.get(&candidate.kind).copied().unwrap_or_default();
-    let (counter, mut against) = factor::counter_evidence(candidate, &healthy_elsewhere(state, candidate));
+    let history = state.history.get(candidate.kind).copied().unwrap_or_default();
+    // The same artifact with the old configuration is healthy by definition: that speaks for the change, not against it.
+    let elsewhere = if candidate.kind == CONFIG { vec![] } else { healthy_elsewhere(state, candidate) };
+    let (counter, mut against) = factor::counter_evidence(candidate, &elsewhere);
     let mut factors = vec![
         factor::time(candidate, onset),
         factor::topology(candidate, symptom),
-        factor::anomaly(candidate, onset, &evidence.series),
+        factor::anomaly(candidate, onset, &evidence.series, &evidence.cohorts),
         factor::cohort(candidate, &evidence.cohorts),
         factor::prior(history, mean),
         factor::text(candidate, &evidence.patterns),
         factor::size(candidate),
         counter,
     ];
-    if rejected.contains(&candidate.deployment) {
+    if candidate.deployment.as_ref().is_some_and(|d| rejected.contains(d)) {
         let sentence = "rolling it back did not help".to_owned();
         against.push(sentence.clone());
         factors.push(Factor { name: "intervention".into(), value: 0.05, sentence, query: None });
     }
     RankedCause {
-        kind: candidate.kind.clone(),
+        kind: candidate.kind.into(),
         name: candidate.name.clone(),
-        sha: Some(candidate.sha.clone()),
-        deployment: Some(candidate.deployment.clone()),
-        version: Some(candidate.version.clone()),
+        sha: candidate.sha.clone(),
+        deployment: candidate.deployment.clone(),
+        version: candidate.version.clone(),
+        apply: candidate.apply.clone(),
         effective_at: Some(candidate.effective_at),
         score: factors.iter().map(|f| f.value).product(),
         confidence: 0.0,
@@ -141,6 +144,7 @@ fn surge(onset: &Onset, evidence: &Evidence) -> Option<RankedCause> {
         sha: None,
         deployment: None,
         version: None,
+        apply: None,
         effective_at: Some(onset.from),
         score: strength,
         confidence: 0.0,
@@ -152,9 +156,10 @@ fn surge(onset: &Onset, evidence: &Evidence) -> Option<RankedCause> {
 
 /// Other environments where the same artifact took all traffic and nothing is wrong.
 fn healthy_elsewhere(state: &LoopState, candidate: &Candidate) -> Vec<String> {
+    let (Some(digest), Reach::Service(scope)) = (&candidate.digest, &candidate.reach) else { return vec![] };
     let open: Vec<Scope> =
         state.incidents.values().filter(|i| i.resolved.is_none()).filter_map(|i| i.scope()).collect();
-    let twins = state.releases.values().filter(|r| r.plan.digest == candidate.digest && r.scope() != candidate.scope);
+    let twins = state.releases.values().filter(|r| r.plan.digest == *digest && r.scope() != *scope);
     let healthy = twins.filter(|r| r.promoted_at.is_some() && r.removed.is_none() && !open.contains(&r.scope()));
     healthy.map(|r| r.plan.environment.to_string()).collect()
 }

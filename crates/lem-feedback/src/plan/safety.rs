@@ -2,8 +2,9 @@
 
 use super::rank::{LIKELY, Ranking};
 use crate::config::{Config, RollbackPolicy};
-use crate::state::{Incident, LoopState, Release, is_reversible};
+use crate::state::{Apply, Incident, LoopState, Release, is_reversible};
 use jiff::{SignedDuration, Timestamp};
+use lem_model::EnvironmentName;
 use lem_model::port::Scope;
 
 /// What to do about a named cause.
@@ -16,6 +17,13 @@ pub enum Decision {
     },
     /// Nothing is left to do: the release is off traffic already.
     AlreadyOff,
+    /// Ask whether what exists is what was applied: an apply is never taken back automatically.
+    CheckDrift {
+        /// Environment of the apply.
+        environment: EnvironmentName,
+        /// Why nothing more is done.
+        why: String,
+    },
     /// Do not act, and say why.
     Refuse(String),
 }
@@ -31,6 +39,9 @@ pub fn decide(
 ) -> Decision {
     let refuse = |why: &str| Decision::Refuse(why.to_owned());
     let Some(cause) = ranking.named() else { return refuse("no recorded change explains the symptom") };
+    if let Some(apply) = cause.apply.as_ref().and_then(|id| state.applies.get(id)) {
+        return about_apply(apply, stopped);
+    }
     let release = cause.deployment.as_ref().and_then(|id| state.releases.get(id));
     let Some(release) = release else { return refuse("the likely cause is no release, so a rollback would not help") };
     if !release.serves_at(now) {
@@ -57,12 +68,34 @@ pub fn decide(
         .map_or_else(|| Decision::RollBack { deployment: release.plan.deployment.clone() }, Decision::Refuse)
 }
 
+fn about_apply(apply: &Apply, stopped: Option<&str>) -> Decision {
+    if let Some(why) = stopped {
+        return Decision::Refuse(format!("automatic actions are switched off: {why}"));
+    }
+    let back = if apply.fact.irreversible { "it destroyed what no later apply brings back; " } else { "" };
+    let why = format!(
+        "the named cause is an apply, which is never taken back automatically; {back}a check for drift in {} was asked for",
+        apply.fact.environment
+    );
+    Decision::CheckDrift { environment: apply.fact.environment.clone(), why }
+}
+
 fn unsafe_rollback(state: &LoopState, release: &Release, config: &Config, now: Timestamp) -> Option<String> {
     if !is_reversible(release.plan.migration) {
         return Some(format!("{} carries a migration that cannot be taken back", release.plan.version));
     }
-    if release.plan.rollback_to.is_none() {
+    let Some(target) = &release.plan.rollback_to else {
         return Some(format!("there is no verified version of {} to go back to", release.plan.service));
+    };
+    if *target == release.plan.version {
+        let service = &release.plan.service;
+        return Some(format!("only the configuration of {service} changed: take that change back in its file"));
+    }
+    if let Some(apply) = irreversible_since(state, release) {
+        let (root, environment) = (&apply.fact.root, &apply.fact.environment);
+        return Some(format!(
+            "{target} last ran before the apply of {root} in {environment}, which destroyed what no later apply brings back"
+        ));
     }
     let scope: Scope = release.scope();
     if let Some(other) =
@@ -75,4 +108,16 @@ fn unsafe_rollback(state: &LoopState, release: &Release, config: &Config, now: T
     (taken >= config.hourly_limit as usize).then(|| {
         format!("{taken} automatic actions on {} within the hour; the limit is {}", scope.service, config.hourly_limit)
     })
+}
+
+/// An irreversible apply under the release's feet since its rollout began: the version before it never ran on what is
+/// there now.
+fn irreversible_since<'a>(state: &'a LoopState, release: &Release) -> Option<&'a Apply> {
+    let began = release.started_at.unwrap_or(release.planned_at);
+    let below = |a: &&Apply| {
+        let fact = &a.fact;
+        fact.environment == release.plan.environment
+            && (fact.services.is_empty() || fact.services.iter().any(|s| s == release.plan.service.as_str()))
+    };
+    state.applies.values().filter(below).find(|a| a.fact.irreversible && a.at >= began)
 }

@@ -188,3 +188,48 @@ fn safety_says_why_not() {
         refuse("0 automatic actions on shop within the hour; the limit is 0")
     );
 }
+
+/// What the first demo measured: a tenth of the requests go to the canary, 17 of its 435 fail, none of 2,017 others.
+fn caught_by_its_cohort(own_ratio: &[f64]) -> Evidence {
+    let own = Series {
+        query: "by version".into(),
+        labels: [("signal".to_owned(), "error_ratio".to_owned()), ("version".to_owned(), "b".to_owned())].into(),
+        points: (0_i64..).zip(own_ratio).map(|(i, v)| (at(1000 + i * 10), *v)).collect(),
+    };
+    Evidence {
+        series: vec![ratio(None, 0.0, 0.007), ratio(Some("a"), 0.0, 0.0), own],
+        cohorts: vec![cohort("a", 2017, 0), cohort("b", 435, 17)],
+        ..Evidence::default()
+    }
+}
+
+#[test]
+fn a_canary_caught_by_its_own_cohort_beside_a_clean_stable_is_named_surely() {
+    for own_ratio in [&[0.0, 0.04, 0.04][..], &[], &[0.0, 0.0, 0.0]] {
+        let ranking = ranked(&canary(), &caught_by_its_cohort(own_ratio));
+        let cause = ranking.named().unwrap();
+        assert_eq!(
+            (cause.name.as_str(), ranking.level()),
+            ("shop b in production", "likely"),
+            "{own_ratio:?} {cause:?}"
+        );
+        assert!(cause.sentence.contains("17 of 17 failing requests on b"), "{}", cause.sentence);
+    }
+}
+
+#[test]
+fn a_cohort_that_fails_like_the_others_or_hardly_at_all_is_not_named_surely() {
+    let with = |cohorts: Vec<CohortCount>| {
+        let own = caught_by_its_cohort(&[]);
+        ranked(&canary(), &Evidence { cohorts, ..own })
+    };
+    for (cohorts, why) in [
+        (vec![cohort("a", 2017, 79), cohort("b", 435, 17)], "failures spread like traffic"),
+        (vec![cohort("a", 2017, 0), cohort("b", 435, 2)], "two failures prove nothing"),
+        (vec![cohort("a", 0, 0), cohort("b", 435, 17)], "nobody to compare with"),
+    ] {
+        assert_ne!(with(cohorts).level(), "likely", "{why}");
+    }
+    let spread = with(vec![cohort("a", 2017, 79), cohort("b", 435, 17)]);
+    assert_eq!(spread.level(), "none", "failures that are everywhere name nobody: {spread:?}");
+}

@@ -13,6 +13,26 @@ pub(crate) fn sha(letter: char) -> String {
     letter.to_string().repeat(40)
 }
 
+fn plan(letter: char, previous: Option<char>, migration: MigrationClass) -> ReleasePlanned {
+    ReleasePlanned {
+        deployment: format!("d-{letter}").into(),
+        service: "shop".into(),
+        environment: "production".into(),
+        version: letter.to_string().into(),
+        sha: sha(letter).into(),
+        digest: format!("sha256:{letter}").into(),
+        purl: format!("pkg:generic/shop@{letter}"),
+        config: "sha256:0".into(),
+        previous: previous.map(|p| p.to_string().into()),
+        previous_sha: previous.map(|p| sha(p).into()),
+        strategy: "canary".into(),
+        steps: vec![],
+        rollback_to: previous.map(|p| p.to_string().into()),
+        migration,
+        by: "policy:deploy".into(),
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Story {
     pub(crate) state: LoopState,
@@ -70,38 +90,38 @@ impl Story {
         weight: u32,
         migration: MigrationClass,
     ) -> &mut Self {
-        let deployment = format!("d-{letter}");
-        self.tell(
-            second,
-            &ReleasePlanned {
-                deployment: deployment.as_str().into(),
-                service: "shop".into(),
-                environment: "production".into(),
-                version: letter.to_string().into(),
-                sha: sha(letter).into(),
-                digest: format!("sha256:{letter}").into(),
-                purl: format!("pkg:generic/shop@{letter}"),
-                config: "sha256:0".into(),
-                previous: previous.map(|p| p.to_string().into()),
-                previous_sha: previous.map(|p| sha(p).into()),
-                strategy: "canary".into(),
-                steps: vec![],
-                rollback_to: previous.map(|p| p.to_string().into()),
-                migration,
-                by: "policy:deploy".into(),
-            },
-        );
-        self.tell(
-            second,
-            &RolloutStarted {
-                deployment: deployment.as_str().into(),
-                service: "shop".into(),
-                environment: "production".into(),
-                version: letter.to_string().into(),
-                sha: sha(letter).into(),
-            },
-        );
-        self.weights(second, letter, weight, previous)
+        let plan = plan(letter, previous, migration);
+        self.plan(second, plan, weight)
+    }
+
+    /// A release of this artifact with this configuration that takes all the traffic.
+    pub(crate) fn release_of(
+        &mut self,
+        second: i64,
+        letter: char,
+        previous: Option<char>,
+        digest: &str,
+        config: &str,
+    ) -> &mut Self {
+        let plan = ReleasePlanned {
+            digest: digest.into(),
+            config: config.into(),
+            ..plan(letter, previous, MigrationClass::None)
+        };
+        self.plan(second, plan, 100)
+    }
+
+    fn plan(&mut self, second: i64, plan: ReleasePlanned, weight: u32) -> &mut Self {
+        let started = RolloutStarted {
+            deployment: plan.deployment.clone(),
+            service: plan.service.clone(),
+            environment: plan.environment.clone(),
+            version: plan.version.clone(),
+            sha: plan.sha.clone(),
+        };
+        let letter = plan.version.as_str().chars().next().unwrap();
+        let previous = plan.previous.as_ref().and_then(|p| p.as_str().chars().next());
+        self.tell(second, &plan).tell(second, &started).weights(second, letter, weight, previous)
     }
 
     pub(crate) fn weights(&mut self, second: i64, letter: char, weight: u32, other: Option<char>) -> &mut Self {
@@ -155,6 +175,10 @@ impl Story {
     }
 
     pub(crate) fn incident(&mut self, second: i64, since: i64) -> &mut Self {
+        self.incident_of(second, since, None)
+    }
+
+    pub(crate) fn incident_of(&mut self, second: i64, since: i64, alert: Option<lem_model::AlertId>) -> &mut Self {
         self.tell(
             second,
             &IncidentDetected {
@@ -165,7 +189,7 @@ impl Story {
                 artifact_id: None,
                 title: "HighErrorRatio".into(),
                 severity: "SEV2".into(),
-                alert: None,
+                alert,
                 deployment: None,
                 since: Some(at(since)),
             },

@@ -35,6 +35,9 @@ pub struct RankedCause {
     pub deployment: Option<DeploymentId>,
     /// Version, when the cause is a release.
     pub version: Option<Version>,
+    /// Apply, when the cause is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply: Option<String>,
     /// When it took effect.
     pub effective_at: Option<Timestamp>,
     /// Product of the factors.
@@ -187,6 +190,27 @@ facts! {
         sha: CommitSha,
         /// Incident that taught us.
         incident: IncidentId,
+    }
+    /// An incident is over and its cause is proved: no test had caught it. An item for whoever assures quality.
+    TestGapRaised = "dev.cdeventsx.lem-testgap.raised.0.1.0", content [],
+    subject |s| s.incident.to_string(), chain |c| c.sha.as_ref().map(ToString::to_string),
+    {
+        /// Incident.
+        incident: IncidentId,
+        /// Service.
+        service: ServiceName,
+        /// Environment it escaped to.
+        environment: EnvironmentName,
+        /// Kind of the cause: release, config, apply.
+        kind: String,
+        /// Commit, when the cause is one.
+        sha: Option<CommitSha>,
+        /// Paths the change touched.
+        paths: Vec<String>,
+        /// What went wrong, as people saw it.
+        symptom: String,
+        /// The test that would have caught it, as a sentence.
+        wanted: String,
     }
     /// A report exists at a stable address.
     ReportPublished = "dev.cdeventsx.lem-report.published.0.1.0", content [],
