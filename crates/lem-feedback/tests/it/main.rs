@@ -4,4 +4,5 @@
 mod arrows;
 mod dora;
 mod ranking;
+mod reports;
 mod story;
