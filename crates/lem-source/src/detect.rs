@@ -123,7 +123,7 @@ fn by_name(path: &str) -> Option<FileKind> {
     if name == "Dockerfile" || name.starts_with("Dockerfile.") {
         return Some(FileKind::Dockerfile);
     }
-    has_extension(name, &["tf"]).then_some(FileKind::Terraform)
+    (has_extension(name, &["tf", "tofu"]) || name.ends_with(".tf.json")).then_some(FileKind::Terraform)
 }
 
 fn by_content(path: &str, text: &str) -> Option<FileKind> {
@@ -132,13 +132,14 @@ fn by_content(path: &str, text: &str) -> Option<FileKind> {
         if text.contains("\"panels\"") && text.contains("\"schemaVersion\"") {
             return Some(FileKind::Dashboard);
         }
-        return text.contains("\"AWSTemplateFormatVersion\"").then_some(FileKind::CloudFormation);
+        let template = text.contains("\"Resources\"") && text.contains("\"AWS::");
+        return (template || text.contains("\"AWSTemplateFormatVersion\"")).then_some(FileKind::CloudFormation);
     }
     if !has_extension(name, &["yml", "yaml"]) {
         return None;
     }
     let key = |wanted: &str| text.lines().any(|l| l.strip_prefix(wanted).is_some_and(|rest| rest.starts_with(':')));
-    if key("AWSTemplateFormatVersion") {
+    if key("AWSTemplateFormatVersion") || key("Resources") && text.contains("AWS::") {
         Some(FileKind::CloudFormation)
     } else if text.contains("argoproj.io/") && text.contains("kind: Rollout") || key("strategy") {
         Some(FileKind::Rollout)

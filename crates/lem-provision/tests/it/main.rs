@@ -1,1 +1,5 @@
-//! Tests of this crate, from outside.
+//! The stage from outside: files in, graphs, plans and states out.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod graphs;
+mod store;
