@@ -171,6 +171,17 @@ pub trait SecretSource: Send + Sync {
     async fn secret(&self, name: &str) -> Result<Option<String>, SourceError>;
     /// Names of all secrets, for checks before a run starts.
     async fn names(&self) -> Result<Vec<String>, SourceError>;
+    /// The value of a secret, as a lease bound to a holder: `run:<id>`, `instance:<id>`. A source without leases gives
+    /// the value.
+    async fn lease(&self, name: &str, to: &str) -> Result<Option<String>, SourceError> {
+        let _no_lease_to_bind = to;
+        self.secret(name).await
+    }
+    /// Ends every lease bound to a holder.
+    async fn release(&self, to: &str) -> Result<(), SourceError> {
+        let _no_lease_to_end = to;
+        Ok(())
+    }
 }
 
 /// Gives an artifact's bytes by digest. Answered by pipeline, asked by deploy.

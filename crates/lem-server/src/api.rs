@@ -8,6 +8,7 @@ pub(crate) mod overview;
 pub(crate) mod program;
 pub(crate) mod requests;
 pub(crate) mod runs;
+pub(crate) mod stages;
 pub(crate) mod webhooks;
 
 /// How much at once; whoever comes too much is told so.

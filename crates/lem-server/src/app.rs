@@ -1,7 +1,7 @@
 //! What the server is put together from, and what every handler sees.
 
 use crate::api::limits::{QUERIES_MAX, RECEIVING_MAX, WHOLE_READS_MAX};
-use crate::port::{Artifacts, Dashboards, Doctor, Metrics, Reports, RunLogs, Watching};
+use crate::port::{Artifacts, Dashboards, Doctor, Metrics, Reports, RunLogs, Surroundings, Watching};
 use crate::record::Record;
 use crate::subscriptions::Subscriptions;
 use crate::view::home::Repository;
@@ -103,6 +103,10 @@ pub struct ServerParts {
     pub reports: Option<Arc<dyn Reports>>,
     /// More checks for `doctor`.
     pub doctor: Option<Arc<dyn Doctor>>,
+    /// Infrastructure, prices, reports.
+    pub surroundings: Option<Arc<dyn Surroundings>>,
+    /// The secret store, served under `/v1/`.
+    pub vault: Option<Arc<lem_engine_vault::Vault>>,
 }
 
 impl ServerParts {
@@ -121,6 +125,8 @@ impl ServerParts {
             dashboards: None,
             reports: None,
             doctor: None,
+            surroundings: None,
+            vault: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Events of its own: none; what it appends are `*.requested` and notes in the name of a person, and events from outside.
 //!
 //! ```text
-//! socket -> server -> guard (host, token, time, headers) -> router -> api | prom | loki | ui
+//! socket -> server -> guard (host, token, time, headers) -> router -> api | prom | loki | vault | ui
 //! ```
 //!
 //! Invariants, stated as absences: it decides nothing about a change; it writes nothing without a token; it serves no
@@ -28,6 +28,7 @@ pub mod routes;
 mod server;
 mod subscriptions;
 mod ui;
+mod vault;
 pub mod view;
 
 pub use api::limits;

@@ -233,3 +233,35 @@ pub trait Reports: Send + Sync {
     /// Markdown of an incident's report, if it was published.
     async fn published(&self, incident: &str) -> Option<String>;
 }
+
+/// One root in one environment, as its files say.
+#[derive(Clone, Debug)]
+pub struct Infrastructure {
+    /// Folder or file, relative to the repository.
+    pub root: String,
+    /// Environment whose variables were used; empty when the root has none.
+    pub environment: String,
+    /// native or terraform.
+    pub engine: String,
+    /// Its resources.
+    pub graph: lem_model::resource::ResourceGraph,
+    /// What it costs, when that could be asked.
+    pub cost: Option<lem_model::port::PlanCost>,
+    /// Its documentation in Markdown; empty when there is none.
+    pub documentation: String,
+}
+
+/// What provision and optimize know beyond the ledger, and the reports of all teams.
+#[async_trait]
+pub trait Surroundings: Send + Sync {
+    /// Every root in every environment, read from the files as they are now.
+    async fn infrastructure(&self) -> Result<Vec<Infrastructure>, PartError>;
+    /// Edition of the price book and its age in days.
+    fn prices(&self, now: jiff::Timestamp) -> (String, i64);
+    /// Budgets: name, environment, limit a month.
+    fn budgets(&self) -> Vec<(String, String, lem_model::money::Money)>;
+    /// Known cost by `service` or `team`, as last worked out.
+    fn costs(&self, by: &str) -> Vec<dto::CostRow>;
+    /// The report of a team.
+    async fn report(&self, team: lem_model::report::Team) -> Result<lem_model::report::TeamReport, PartError>;
+}

@@ -4,6 +4,9 @@
 //! limit: the oldest goes first.
 
 mod fold;
+mod stages;
+
+pub use stages::{Advice, InfraKey, STAGE_ROWS_KEPT, Stages};
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -180,6 +183,8 @@ pub struct Record {
     pub arrows: BTreeMap<(crate::dto::StationId, crate::dto::StationId), Flow>,
     /// The last thing at each station.
     pub last: BTreeMap<crate::dto::StationId, Flow>,
+    /// Provision, secure and optimize.
+    pub stages: Stages,
     /// Events folded.
     pub size: Seq,
 }

@@ -1,10 +1,10 @@
 //! Which handler answers which route, and what stands before them all.
 
-use crate::api::{events, incidents, ledger, observe, overview, program, requests, runs, webhooks};
+use crate::api::{events, incidents, ledger, observe, overview, program, requests, runs, stages, webhooks};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::Verb::{self, Delete, Get, Post};
-use crate::{guard, loki, prom, ui};
+use crate::{guard, loki, prom, ui, vault};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::Request;
@@ -64,6 +64,10 @@ fn handlers() -> Vec<(Verb, &'static str, MethodRouter<App>)> {
         (Get, "/api/v1/logs/tail", get(observe::tail)),
         (Get, "/api/v1/logs/histogram", get(observe::histogram)),
         (Get, "/api/v1/logs/patterns", get(observe::patterns)),
+        (Get, "/api/v1/provision", get(stages::provision)),
+        (Get, "/api/v1/secure", get(stages::secure)),
+        (Get, "/api/v1/optimize", get(stages::optimize)),
+        (Get, "/api/v1/reports/{team}", get(stages::report)),
         (Get, "/api/v1/openapi.json", get(program::openapi)),
         (Get, "/healthz", get(program::health)),
         (Get, "/readyz", get(program::ready)),
@@ -85,6 +89,8 @@ pub(crate) fn router(app: App) -> Router {
         .layer(CompressionLayer::new())
         .layer(from_fn(guard::time_out))
         .layer(from_fn_with_state(app.clone(), guard::authenticate))
+        // The secret store has tokens and policies of its own, and takes no other.
+        .merge(vault::routes())
         .layer(from_fn_with_state(app.clone(), guard::check_host))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn_with_state(app.clone(), guard::harden))

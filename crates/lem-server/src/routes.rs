@@ -184,6 +184,17 @@ pub const ROUTES: &[Route] = &[
         ("start", "date-time", "From."),
         ("end", "date-time", "To."),
     ]),
+    get("/api/v1/provision", "provision", "Environments, resources, plans, drift, documents", One("ProvisionView")),
+    get("/api/v1/secure", "secure", "Findings, exceptions, secrets by name, attestations, gates", One("SecureView")),
+    get("/api/v1/optimize", "optimize", "Cost, budgets, recommendations, pipelines", One("OptimizeView")),
+    get(
+        "/api/v1/reports/{team}",
+        "reports",
+        "Report of a team: engineering, qa, product, security, support, finance",
+        One("TeamReportView"),
+    )
+    .query(&[("format", "string", "json, md, html or csv.")])
+    .also(&["text/markdown", "text/html", "text/csv"]),
     get("/api/v1/openapi.json", "program", "This document", Raw("application/json")),
     get("/healthz", "program", "Whether the process answers", Raw("text/plain")),
     get("/readyz", "program", "Whether it can do its work", Raw("text/plain")),

@@ -9,6 +9,7 @@ mod ledger;
 mod observe;
 mod overview;
 mod run;
+mod stage;
 
 pub use change::*;
 pub use deploy::*;
@@ -17,6 +18,7 @@ pub use ledger::*;
 pub use observe::*;
 pub use overview::*;
 pub use run::*;
+pub use stage::*;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

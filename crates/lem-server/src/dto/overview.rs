@@ -155,6 +155,12 @@ pub enum NowKind {
     Failed,
     /// A deployment or rollback was refused.
     Refused,
+    /// A plan waits to be applied.
+    Approval,
+    /// An exception is over.
+    Exception,
+    /// An estimate goes over a budget.
+    Budget,
 }
 
 /// A search result.

@@ -23,6 +23,7 @@ impl Projection for Record {
             self.touched.insert(chain.clone(), event.time_occurred);
         }
         self.flow(event);
+        self.stages.fold(event);
         match event.kind.short() {
             "change.merged" => self.change(event),
             kind if kind.starts_with("pipelinerun.") || kind.starts_with("taskrun.") => self.run(event),
@@ -66,7 +67,7 @@ fn note(seqs: &mut Vec<Seq>, seq: Seq) {
 impl Record {
     /// Which station an event happens at, and which arrow it flows along.
     fn flow(&mut self, event: &Event) {
-        use StationId::{Deploy, Observe, Pipeline, Release};
+        use StationId::{Deploy, Observe, Optimize, Pipeline, Provision, Release, Secure};
         let (station, arrow) = match event.kind.short() {
             "change.merged" => (Pipeline, None),
             "pipelinerun.queued" | "pipelinerun.started" | "pipelinerun.finished" | "taskrun.finished" => {
@@ -84,6 +85,16 @@ impl Record {
             "alert.fired" | "alert.resolved" | "incident.detected" | "incident.resolved" => (Observe, None),
             "rollback.requested" => (Deploy, Some((Observe, Deploy))),
             "regression.marked" => (Pipeline, Some((Observe, Pipeline))),
+            "plan.finished" | "apply.started" | "drift.checked" => (Provision, None),
+            "apply.finished" => (Provision, Some((Provision, Pipeline))),
+            "drift.requested" => (Provision, Some((Observe, Provision))),
+            "infrachange.requested" => (Provision, Some((Optimize, Provision))),
+            "scan.finished" | "exception.granted" | "gate.decided" | "attestation.recorded" | "secret.changed" => {
+                (Secure, None)
+            }
+            "cost.estimated" | "budget.exceeded" | "recommendation.moved" => (Optimize, None),
+            "recommendation.created" => (Optimize, Some((Optimize, Provision))),
+            "recommendation.requested" => (Optimize, Some((Observe, Optimize))),
             _ => return,
         };
         let flow = Flow { at: event.time_occurred, seq: event.seq, sentence: sentence(event) };

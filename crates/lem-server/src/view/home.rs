@@ -2,7 +2,7 @@
 
 use crate::dto::{self, NowItem, NowKind, Number, RolloutState, State, StationId};
 use crate::record::Record;
-use crate::view::{change, deploy, incident, run};
+use crate::view::{change, deploy, incident, run, stations};
 use jiff::{SignedDuration, Timestamp};
 use lem_feedback::LoopState;
 
@@ -46,6 +46,7 @@ fn arrows(record: &Record) -> Vec<dto::Arrow> {
         (Deploy, Observe),
         (Observe, Deploy),
         (Observe, Pipeline),
+        (Observe, Provision),
         (Observe, Optimize),
         (Optimize, Provision),
     ];
@@ -63,14 +64,15 @@ fn arrows(record: &Record) -> Vec<dto::Arrow> {
         .collect()
 }
 
-struct Says {
-    state: State,
-    word: &'static str,
-    sentence: String,
-    number: Option<Number>,
+/// What a station says of itself.
+pub(crate) struct Says {
+    pub(crate) state: State,
+    pub(crate) word: &'static str,
+    pub(crate) sentence: String,
+    pub(crate) number: Option<Number>,
 }
 
-fn count(label: &str, value: usize) -> Option<Number> {
+pub(crate) fn count(label: &str, value: usize) -> Option<Number> {
     Some(Number { label: label.into(), value: value as f64, unit: String::new() })
 }
 
@@ -87,25 +89,14 @@ fn stations(record: &Record, state: &LoopState, now: Timestamp) -> Vec<dto::Stat
         href: href.into(),
         available: true,
     };
-    let later = |id: StationId, title: &str, href: &str| dto::Station {
-        id,
-        title: title.into(),
-        state: State::Unknown,
-        word: "later".into(),
-        sentence: format!("{title} comes with a later release."),
-        last_activity: None,
-        number: None,
-        href: href.into(),
-        available: false,
-    };
     vec![
-        later(Provision, "Provision", "/provision"),
+        station(Provision, "Provision", "/provision", stations::provision(record)),
         station(Pipeline, "Pipeline", "/pipeline", pipeline(record, now)),
         station(Release, "Release", "/releases", release(record)),
         station(Deploy, "Deploy", "/deploy", deployment(record)),
         station(Observe, "Observe", "/observe", observe(record, state)),
-        later(Secure, "Secure", "/secure"),
-        later(Optimize, "Optimize", "/optimize"),
+        station(Secure, "Secure", "/secure", stations::secure(record)),
+        station(Optimize, "Optimize", "/optimize", stations::optimize(record)),
     ]
 }
 
@@ -262,6 +253,7 @@ pub fn needs_a_person(record: &Record, state: &LoopState, now: Timestamp) -> Vec
         since: r.at.into(),
         severity: State::Waiting,
     }));
+    items.extend(stations::need_a_person(record, now));
     let last = record.runs.values().rev().find(|r| r.finished.is_some()).map(|r| run::row(record, r));
     if let Some(failed) = last.filter(|r| r.outcome != Some(dto::RunOutcome::Success)) {
         items.push(NowItem {
