@@ -26,7 +26,7 @@ pub enum PipelineError {
     },
     /// Git did not answer.
     #[error("the repository does not answer")]
-    Git(#[from] crate::git::GitError),
+    Git(#[from] lem_source::git::GitError),
     /// The ledger did not take or give events.
     #[error("the ledger does not answer")]
     Ledger(#[from] lem_ledger::LedgerError),

@@ -20,7 +20,6 @@ pub mod error;
 pub mod events;
 pub mod execute;
 pub mod file_command;
-pub mod git;
 pub mod logs;
 pub mod machine;
 pub mod mask;

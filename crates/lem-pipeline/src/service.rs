@@ -14,7 +14,6 @@ use crate::engine::embedded::{Embedded, Options, Wanted as Isolation};
 use crate::error::PipelineError;
 use crate::events::{PipelineFact, RunQueued, RunStarted};
 use crate::execute::{Engine, RunOutcome, Tree};
-use crate::git::Repository;
 use crate::logs::LogLine;
 use crate::plan::{Filters, Plan, Planned, Wanted, plan};
 use crate::source;
@@ -23,6 +22,7 @@ use journal::Journal;
 use lem_ledger::Recorder;
 use lem_model::fact::Outcome;
 use lem_model::{CommitSha, Diagnostic, RunId};
+use lem_source::git::Repository;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -143,11 +143,11 @@ impl Pipeline {
 
     /// The same with an executor of the caller's choice.
     pub fn with_executor(directory: &Path, data: &Path, config: PipelineConfig, executor: Arc<dyn Executor>) -> Self {
-        let repository = Repository::find(directory).ok();
+        let repository = Repository::discover(directory).ok();
         let root = repository.as_ref().map_or_else(|| directory.to_owned(), |r| r.root().to_owned());
         let local =
             || format!("local/{}", root.file_name().map_or("directory".into(), |n| n.to_string_lossy().into_owned()));
-        let name = repository.as_ref().map_or_else(local, Repository::name);
+        let name = repository.as_ref().map_or_else(local, Repository::slug);
         let engine = Engine::new(executor, data, config.job_limit(), &config.writable);
         Self { root, repository, name, config, engine }
     }
@@ -201,9 +201,9 @@ impl Pipeline {
         };
         let Some(repository) = &self.repository else { return Ok(event) };
         // A repository without a commit is a directory like any other.
-        let Ok(sha) = repository.resolve(request.git_ref.as_deref().unwrap_or("HEAD")) else { return Ok(event) };
+        let Ok(sha) = repository.commit(request.git_ref.as_deref().unwrap_or("HEAD")) else { return Ok(event) };
         if request.git_ref.is_none()
-            && let Some(branch) = repository.branch()
+            && let Some(branch) = repository.branch()?
         {
             event.git_ref = format!("refs/heads/{branch}");
         }
@@ -214,7 +214,7 @@ impl Pipeline {
     /// Fills in what follows from the commit.
     fn of_commit(event: &mut TriggerEvent, repository: &Repository, sha: CommitSha) -> Result<(), PipelineError> {
         event.message = repository.message(&sha)?;
-        event.before = repository.parent(&sha);
+        event.before = repository.parent(&sha)?;
         event.changed = match &event.before {
             Some(before) => repository.changed(before, &sha)?,
             None => None,

@@ -3,9 +3,9 @@
 use crate::config::WORKFLOW_DIRECTORY;
 use crate::error::PipelineError;
 use crate::execute::Tree;
-use crate::git::Repository;
 use lem_engine_gha::{Checks, Options, Workflow};
 use lem_model::{CommitSha, Diagnostic};
+use lem_source::git::Repository;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ pub fn of_commit(
         files.retain(|name| is_workflow(name));
         files.truncate(MAX_FILES);
     }
-    let read = |file: &String| match repository.file(sha, file) {
+    let read = |file: &String| match repository.file_at(sha, file)? {
         Some(text) => Ok(WorkflowFile::read(&text, file)),
         None => Err(PipelineError::File {
             path: format!("{file} in {}", sha.short()),

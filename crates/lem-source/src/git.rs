@@ -1,6 +1,8 @@
 //! What git says about a repository, asked through the `git` program, so that worktrees, partial clones and the user's
 //! own configuration behave exactly as the user knows them (docs/adr/0004).
 
+mod tree;
+
 use jiff::Timestamp;
 use lem_model::fact::{ChangeMerged, ChangedFile, MAX_FILES, Ref};
 use lem_model::{CommitSha, FactError};
@@ -32,13 +34,25 @@ pub enum GitError {
         /// What came back.
         answer: String,
     },
+    /// A file could not be copied.
+    #[error("cannot copy {path}")]
+    Copy {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// A change does not fit a fact.
     #[error(transparent)]
     Fact(#[from] FactError),
 }
 
+/// Changed files of a commit that are listed one by one; with more, whoever asks must take any file as changed.
+pub const MAX_CHANGED: usize = 3_000;
+
 /// A repository on disk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     root: PathBuf,
 }
@@ -67,6 +81,37 @@ impl Repository {
     pub fn branch(&self) -> Result<Option<String>, GitError> {
         let output = self.run(&["symbolic-ref", "--quiet", "--short", "HEAD"])?;
         Ok(output.status.success().then(|| text(&output.stdout)))
+    }
+
+    /// The commit a name stands for, which must exist.
+    pub fn commit(&self, name: &str) -> Result<CommitSha, GitError> {
+        self.resolve(name)?.ok_or_else(|| GitError::Failed {
+            command: "rev-parse".into(),
+            directory: self.root.clone(),
+            message: format!("there is no commit {name}"),
+        })
+    }
+
+    /// Its first parent; `None` for a first commit.
+    pub fn parent(&self, sha: &CommitSha) -> Result<Option<CommitSha>, GitError> {
+        self.resolve(&format!("{sha}^"))
+    }
+
+    /// The whole message of a commit.
+    pub fn message(&self, sha: &CommitSha) -> Result<String, GitError> {
+        self.ask(&["log", "-1", "--format=%B", sha.as_str()])
+    }
+
+    /// Name of the author of a commit.
+    pub fn author(&self, sha: &CommitSha) -> Result<String, GitError> {
+        self.ask(&["log", "-1", "--format=%an", sha.as_str()])
+    }
+
+    /// Files that differ between two commits; `None` when there are more than [`MAX_CHANGED`].
+    pub fn changed(&self, from: &CommitSha, to: &CommitSha) -> Result<Option<Vec<String>>, GitError> {
+        let listed = self.ask(&["diff", "--name-only", "--no-renames", "-z", from.as_str(), to.as_str()])?;
+        let names: Vec<String> = listed.split('\0').filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        Ok((names.len() <= MAX_CHANGED).then_some(names))
     }
 
     /// Whether tracked files differ from the head commit or untracked ones stand beside them.
@@ -131,33 +176,6 @@ impl Repository {
         Ok(patch)
     }
 
-    /// A file as it was at a commit; `None` when it did not exist.
-    pub fn file_at(&self, sha: &CommitSha, path: &str) -> Result<Option<String>, GitError> {
-        let output = self.run(&["show", &format!("{sha}:{path}")])?;
-        Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
-    }
-
-    /// Writes the tree of a commit into an empty directory, without touching the work tree or the index.
-    pub fn export(&self, sha: &CommitSha, into: &Path) -> Result<(), GitError> {
-        let index = tempname(into, "index");
-        let work_tree = format!("--work-tree={}", into.display());
-        let output = self
-            .command(&[&work_tree, "read-tree", sha.as_str()])
-            .env("GIT_INDEX_FILE", &index)
-            .output()
-            .map_err(GitError::Missing)?;
-        self.checked("read-tree", output)?;
-        let prefix = format!("--prefix={}/", into.display());
-        let output = self
-            .command(&["checkout-index", "--all", "--force", &prefix])
-            .env("GIT_INDEX_FILE", &index)
-            .output()
-            .map_err(GitError::Missing);
-        let removed = std::fs::remove_file(&index);
-        self.checked("checkout-index", output?)?;
-        removed.map_err(GitError::Missing)
-    }
-
     /// `host/path` of the origin, or the directory's name.
     pub fn name(&self) -> String {
         let origin = self.ask(&["config", "--get", "remote.origin.url"]).unwrap_or_default();
@@ -168,6 +186,16 @@ impl Repository {
             self.root.file_name().map_or_else(|| "repository".to_owned(), |n| n.to_string_lossy().into_owned())
         } else {
             path
+        }
+    }
+
+    /// `owner/name` of the origin, as forges call a repository; without one `local/` and the directory's name.
+    pub fn slug(&self) -> String {
+        let name = self.name();
+        let mut parts = name.rsplit('/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(last), Some(owner), Some(_host)) => format!("{owner}/{last}"),
+            _ => format!("local/{}", name.rsplit('/').next().unwrap_or(&name)),
         }
     }
 
@@ -197,7 +225,7 @@ impl Repository {
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
             command.env_remove(name);
         }
-        command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
+        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
         command
     }
 
@@ -230,22 +258,17 @@ fn changed_file(line: &str) -> Option<ChangedFile> {
     Some(ChangedFile { path: path.to_owned(), added: added.parse().ok(), removed: removed.parse().ok() })
 }
 
-fn tempname(beside: &Path, what: &str) -> PathBuf {
-    let name = beside.file_name().map_or_else(|| "export".to_owned(), |n| n.to_string_lossy().into_owned());
-    beside.with_file_name(format!(".{name}.{what}"))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn git(root: &Path, arguments: &[&str]) {
+    pub(crate) fn git(root: &Path, arguments: &[&str]) {
         let output = Command::new("git").arg("-C").arg(root).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn repository() -> (tempfile::TempDir, Repository) {
+    pub(crate) fn repository() -> (tempfile::TempDir, Repository) {
         let dir = tempfile::tempdir().unwrap();
         git(dir.path(), &["init", "-q", "-b", "main"]);
         git(dir.path(), &["config", "user.name", "Ann"]);
@@ -277,20 +300,6 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_can_be_exported_without_touching_the_work_tree() {
-        let (dir, repository) = repository();
-        let first = repository.commits(None, &repository.resolve("HEAD").unwrap().unwrap(), 10).unwrap()[0].clone();
-        let out = tempfile::tempdir().unwrap();
-        let into = out.path().join("tree");
-        std::fs::create_dir(&into).unwrap();
-        repository.export(&first, &into).unwrap();
-        assert_eq!(std::fs::read_to_string(into.join("src/a.rs")).unwrap(), "1\n2\n");
-        assert_eq!(std::fs::read_to_string(dir.path().join("src/a.rs")).unwrap(), "1\n3\n4\n");
-        assert!(!repository.is_dirty().unwrap());
-        assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1, "no index is left behind");
-    }
-
-    #[test]
     fn what_is_not_there_is_none_or_a_message() {
         let (_dir, repository) = repository();
         assert_eq!(repository.resolve("no-such-branch").unwrap(), None);
@@ -298,5 +307,26 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let error = Repository::discover(elsewhere.path()).unwrap_err().to_string();
         assert!(error.contains("not a git repository"), "{error}");
+    }
+
+    #[test]
+    fn what_a_run_asks_about_a_commit() {
+        let (dir, repository) = repository();
+        let head = repository.commit("HEAD").unwrap();
+        let first = repository.parent(&head).unwrap().unwrap();
+        assert_eq!(repository.parent(&first).unwrap(), None);
+        assert_eq!(repository.message(&first).unwrap(), "feat: one\n\nbody");
+        assert_eq!(repository.author(&head).unwrap(), "Ann");
+        assert_eq!(repository.changed(&first, &head).unwrap(), Some(vec!["src/a.rs".to_owned()]));
+        assert!(repository.commit("nowhere").unwrap_err().to_string().contains("there is no commit nowhere"));
+        assert!(repository.slug().starts_with("local/"), "{}", repository.slug());
+        for (url, slug) in [
+            ("git@example.com:shop/web.git", "shop/web"),
+            ("https://example.com/shop/web", "shop/web"),
+            ("ssh://git@example.com/group/shop/web.git", "shop/web"),
+        ] {
+            git(dir.path(), &["config", "remote.origin.url", url]);
+            assert_eq!(repository.slug(), slug, "{url}");
+        }
     }
 }

@@ -16,8 +16,8 @@ pub(super) fn run(call: &Call<'_>, console: &mut Console) -> Result<Done, String
         return Err(format!("{} is not below the workspace", into.display()));
     }
     let sha = match call.input("ref") {
-        Some(name) => repository.resolve(name).or_else(|_| repository.resolve(&format!("origin/{name}"))),
-        None => repository.resolve(run.event.sha.as_str()),
+        Some(name) => repository.commit(name).or_else(|_| repository.commit(&format!("origin/{name}"))),
+        None => repository.commit(run.event.sha.as_str()),
     };
     let sha = sha.map_err(|e| e.to_string())?;
     std::fs::create_dir_all(&into).map_err(|e| format!("{}: {e}", into.display()))?;

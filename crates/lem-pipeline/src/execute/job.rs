@@ -90,7 +90,7 @@ impl JobTask {
         let timeout = script.timeout();
         let request = JobRequest {
             directory: self.directory.clone(),
-            readable: self.shared.repository.iter().filter_map(|r| r.common_dir_if_known()).collect(),
+            readable: self.shared.repository.iter().filter_map(|r| r.common_dir().ok()).collect(),
             writable: self.machine.writable.clone(),
         };
         let room = match (timeout, self.executor.prepare(&request).await) {

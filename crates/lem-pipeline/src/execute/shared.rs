@@ -2,11 +2,11 @@
 
 use crate::dialect::github::{RunInfo, TriggerEvent};
 use crate::events::PipelineFact;
-use crate::git::Repository;
 use crate::results::blob::Blobs;
 use crate::results::junit::{self, JunitError};
 use lem_model::Digest;
 use lem_model::fact::{ArtifactPackaged, Outcome, Ref, TestSuiteFinished};
+use lem_source::git::Repository;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -7,7 +7,6 @@ use crate::dialect::github::{RunInfo, TriggerEvent};
 use crate::error::PipelineError;
 use crate::events::{PipelineCancelRequested, PipelineFact, PipelineRequested, RunFinished, RunRejected};
 use crate::execute::Tree;
-use crate::git::Repository;
 use crate::plan::{Filters, Plan, Planned, Wanted, plan};
 use crate::source::{self, WorkflowFile};
 use crate::views::{RunView, RunsView, Stage};
@@ -16,6 +15,7 @@ use lem_ledger::{Consumer, EventLog, Filter, Kept, Recorder, Subscription};
 use lem_model::fact::{ChangeMerged, Outcome, RegressionMarked};
 use lem_model::port::SecretSource;
 use lem_model::{CommitSha, Diagnostic, Digest, Event, Place, RunId};
+use lem_source::git::Repository;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -359,7 +359,7 @@ impl Serving<'_> {
             actor: String::new(),
             payload: serde_json::Value::Null,
         };
-        let sha = repository.resolve(asked.sha.as_str())?;
+        let sha = repository.commit(asked.sha.as_str())?;
         Pipeline::of_commit(&mut event, repository, sha.clone())?;
         event.actor = repository.author(&sha)?;
         Ok(event)
