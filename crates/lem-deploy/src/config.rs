@@ -18,6 +18,11 @@ pub const ENVIRONMENTS_MAX: usize = 20;
 /// Replicas of one version on the process target.
 pub const REPLICAS_MAX: u32 = 50;
 
+/// Shortest interval of evidence: each one is an event of the ledger.
+pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Longest interval of evidence: a bad release keeps its traffic at least as long.
+pub const INTERVAL_MAX: Duration = Duration::from_mins(5);
+
 /// All services.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -96,6 +101,8 @@ pub enum JudgeKind {
         settings: Settings,
         /// A response slower than this is bad.
         slower_than: Option<Duration>,
+        /// Length of an interval of evidence; the engine's own when the file does not say.
+        interval: Option<Duration>,
     },
     /// The strategy's own analysis alone.
     Conditions,
@@ -316,7 +323,7 @@ fn replicas(reader: &Reader, node: &Node) -> Option<u32> {
 }
 
 fn default_judge() -> JudgeKind {
-    JudgeKind::Sequential { settings: Settings::default(), slower_than: None }
+    JudgeKind::Sequential { settings: Settings::default(), slower_than: None, interval: None }
 }
 
 fn judge(reader: &Reader, node: &Node) -> Option<JudgeKind> {
@@ -337,6 +344,7 @@ fn judge(reader: &Reader, node: &Node) -> Option<JudgeKind> {
     }
     let slower_than =
         fields.take("slowerThan").and_then(|n| reader.duration_ms(n, "slowerThan")).map(Duration::from_millis);
+    let interval = fields.take("interval").and_then(|n| interval(reader, n));
     if let Some(n) = fields.take("noEvidence").filter(|n| n.text() != Some("hold")) {
         reader.error(n, "unsupported-value", "noEvidence must be hold: no evidence is never success and never failure");
     }
@@ -346,7 +354,7 @@ fn judge(reader: &Reader, node: &Node) -> Option<JudgeKind> {
         return None;
     }
     match (kind.as_str(), kind_node) {
-        ("sequential", _) => Some(JudgeKind::Sequential { settings, slower_than }),
+        ("sequential", _) => Some(JudgeKind::Sequential { settings, slower_than, interval }),
         ("conditions", _) => Some(JudgeKind::Conditions),
         (other, at) => {
             let known = matches!(other, "threshold" | "kayenta");
@@ -356,6 +364,16 @@ fn judge(reader: &Reader, node: &Node) -> Option<JudgeKind> {
             None
         }
     }
+}
+
+fn interval(reader: &Reader, node: &Node) -> Option<Duration> {
+    let found = Duration::from_millis(reader.duration_ms(node, "interval")?);
+    if !(INTERVAL_MIN..=INTERVAL_MAX).contains(&found) {
+        let (min, max) = (INTERVAL_MIN.as_millis(), INTERVAL_MAX.as_secs());
+        reader.error(node, "out-of-range", format!("interval must be between {min}ms and {max}s"));
+        return None;
+    }
+    Some(found)
 }
 
 fn windows(reader: &Reader, root: &Path, node: &Node, further: &mut Vec<Diagnostic>) -> Option<Vec<Window>> {

@@ -245,7 +245,7 @@ impl Engine {
         let scope = self.order[at].0.clone();
         let observed = self.options.target.observe(&scope).await?;
         let routed = self.options.router.served(&scope);
-        let slower_than = self.slower_than(at);
+        let (slower_than, length) = (self.slower_than(at), self.interval(at));
         let tallies = self.options.router.counts(&scope, slower_than);
         let now = self.options.clock.now();
         let lane = self.state.lanes.get(&scope);
@@ -257,14 +257,14 @@ impl Engine {
             logs: self.options.ports.health.is_some(),
         });
         place.retiring.retain(|_, task| !task.is_finished());
-        place.counting.look(lane, &tallies, self.options.interval, now);
+        place.counting.look(lane, &tallies, length, now);
         let rollout = lane.and_then(|l| l.rollout.as_ref());
         if let Some(rollout) = rollout {
             place.world.exposed = place.counting.exposed(&rollout.planned.version, &tallies);
         }
         let due = rollout.filter(|r| r.judge.is_some() && !r.is_turning_back() && place.world.interval.is_none());
         if let Some(rollout) = due
-            && let Some(closed) = place.counting.close(rollout, &tallies, self.options.interval, now)
+            && let Some(closed) = place.counting.close(rollout, &tallies, length, now)
         {
             let signals = rollout.judge.as_ref().map(|j| j.signals().to_vec()).unwrap_or_default();
             let interval = answers::with_lines(closed, &signals, &scope, self.options.ports.health.as_ref()).await;
@@ -275,6 +275,14 @@ impl Engine {
             self.say(happened(&scope, happening)).await?;
         }
         Ok(())
+    }
+
+    /// Length of an interval of evidence at a place.
+    fn interval(&self, at: usize) -> Duration {
+        match &self.options.config.services[self.order[at].1].judge {
+            JudgeKind::Sequential { interval: Some(interval), .. } => *interval,
+            _ => self.options.interval,
+        }
     }
 
     fn slower_than(&self, at: usize) -> Option<Duration> {

@@ -45,7 +45,7 @@ pub struct Options {
     pub health: Option<Arc<dyn HealthSource>>,
     /// Policy; without it everything is allowed.
     pub gate: Option<Arc<dyn PolicyGate>>,
-    /// Length of an interval of evidence; 10 seconds unless there is a reason.
+    /// Length of an interval of evidence where `judge.interval` does not say; 10 seconds unless there is a reason.
     pub interval: Duration,
     /// Health checks of the process target.
     pub checks: HealthChecks,

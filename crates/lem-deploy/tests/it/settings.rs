@@ -26,16 +26,17 @@ shop:
     from: [{stage: staging, verified: true, soak: 30m}]
     target:
       process: {command: [./bin/shop, --fast], env: {A: b}, health: /healthz, metrics: /metrics, replicas: 2, drain: 5s}
-  judge: {kind: sequential, alpha: 0.05, tolerance: 1.2, promoteBelow: 3.0, noEvidence: hold, slowerThan: 250ms}
+  judge: {kind: sequential, alpha: 0.05, tolerance: 1.2, promoteBelow: 3.0, noEvidence: hold, slowerThan: 250ms, interval: 2s}
   migrations: {class: expand}
   rollback: {window: 12h, keep: 2}
 ",
     );
     let shop = &config.services[0];
     assert_eq!((shop.artifact.as_str(), shop.keep), ("shop-bin", 2));
-    let JudgeKind::Sequential { settings, slower_than } = &shop.judge else { panic!("sequential is meant") };
+    let JudgeKind::Sequential { settings, slower_than, interval } = &shop.judge else { panic!("sequential is meant") };
     assert_eq!((settings.alpha, settings.tolerance, settings.promote_below), (0.05, 1.2, 3.0));
     assert_eq!(slower_than.unwrap().as_millis(), 250);
+    assert_eq!(interval.unwrap().as_secs(), 2);
     let production = &shop.environments[1];
     assert_eq!(production.from[0].soak.as_secs(), 1800);
     assert_eq!(production.process.command, ["./bin/shop", "--fast"]);
@@ -63,6 +64,7 @@ fn what_is_wrong_has_a_place() {
             "lem.yaml:5:17: judge kayenta is not supported yet; use sequential or conditions [unknown-judge]",
         ),
         (with("  judge: {alpha: 2}"), "lem.yaml:5:10: alpha must be above 0 and below 1, not 2 [bad-judge]"),
+        (with("  judge: {interval: 10ms}"), "lem.yaml:5:21: interval must be between 100ms and 300s [out-of-range]"),
         (
             with("  judge: {noEvidence: promote}"),
             "lem.yaml:5:23: noEvidence must be hold: no evidence is never success and never failure [unsupported-value]",
