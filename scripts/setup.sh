@@ -59,4 +59,27 @@ if [ ! -d "$here/ui/node_modules" ] || [ "$here/ui/package-lock.json" -nt "$here
     (cd "$here/ui" && npm ci --no-audit --no-fund --loglevel=error) && touch "$here/ui/node_modules"
   fi
 fi
+
+# Clients that the tests drive against a running server. They live outside the repository.
+clients=${XDG_CACHE_HOME:-$HOME/.cache}/lemniscate/clients
+if [ "$what" = test ] && [ ! -x "$clients/bin/python" ]; then
+  say "making a Python environment in $clients"
+  python3 -m venv "$clients"
+fi
+python_client=prometheus-api-client==0.7.2
+if [ "$what" = test ] && [ "$(cat "$clients/python-client" 2>/dev/null)" != "$python_client" ]; then
+  say "installing the Python package $python_client in $clients"
+  "$clients/bin/python" -m pip install --quiet --disable-pip-version-check "$python_client"
+  printf '%s\n' "$python_client" >"$clients/python-client"
+fi
+if [ "$what" = test ] && [ ! -x "$clients/bin/promtool" ]; then
+  # Only unpacked: installing the package would start its service.
+  say "unpacking promtool from the Debian package prometheus into $clients"
+  unpacked=$(mktemp -d)
+  as_root apt-get update -qq
+  (cd "$unpacked" && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .)
+  install -m 755 "$unpacked/usr/bin/promtool" "$clients/bin/promtool"
+  rm -rf "$unpacked"
+fi
+
 say "ready for: $what"

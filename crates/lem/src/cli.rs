@@ -156,6 +156,9 @@ pub struct Up {
     /// Where state is kept; .lem in the repository when not given.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Where the web UI, the API and the protocols are served; 127.0.0.1:4700 when neither this nor lem.yaml says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
 }
 
 #[derive(Debug, Args)]

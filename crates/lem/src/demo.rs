@@ -63,11 +63,15 @@ pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
 async fn stay(stage: &Stage, arguments: &Demo, kept: &std::path::Path) {
     let shop = kept.join("shop");
     if std::io::stdout().is_terminal() && !arguments.exit {
-        eprintln!("\nthe shop is on {}, its repository is {}; Ctrl-C ends it", stage.router, shop.display());
+        for line in stage.the_loop.introduction().iter().take(2) {
+            eprintln!("{line}");
+        }
+        eprintln!("the shop is on {}, its repository is {}; Ctrl-C ends it", stage.router, shop.display());
         let _interrupted = tokio::signal::ctrl_c().await;
         return;
     }
-    eprintln!("\nlook at it: lem why -C {0}, lem ledger list -C {0}; run it again: lem up -C {0}", shop.display());
+    eprintln!("\nit was served on {}; lem up -C {} opens it again", stage.the_loop.url(), shop.display());
+    eprintln!("look at it without: lem why -C {0}, lem ledger list -C {0}", shop.display());
 }
 
 fn directory(arguments: &Demo) -> Result<PathBuf, Failure> {
@@ -104,7 +108,8 @@ impl Stage {
         };
         let repository = DemoRepository::create(&kept.join("shop"), adapt)?;
         tokio::spawn(tell::pager(pager_port));
-        let options = LoopOptions::new(&repository.root);
+        let mut options = LoopOptions::new(&repository.root);
+        options.listen = Some(server_address()?);
         let the_loop =
             Loop::start(options).await.map_err(|f| anyhow::anyhow!("{f}")).context("the loop does not start")?;
         Ok(Self {
@@ -132,6 +137,12 @@ impl Stage {
             .await
             .with_context(|| format!("{what} did not happen within {} s", PATIENCE.as_secs()))
     }
+}
+
+/// The usual address, or any other when another loop is on it.
+fn server_address() -> Result<String> {
+    let usual = crate::serve::DEFAULT_LISTEN;
+    if TcpListener::bind(usual).is_ok() { Ok(usual.to_owned()) } else { Ok(format!("127.0.0.1:{}", free_port()?)) }
 }
 
 fn free_port() -> Result<u16> {

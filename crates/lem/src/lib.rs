@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod exit;
 mod print;
+mod serve;
 mod settings;
 mod up;
 mod watch;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) async fn up(directory: &Path, arguments: &Up) -> Result<(), Failure> {
     let mut options = LoopOptions::new(directory);
     options.data.clone_from(&arguments.data);
+    options.listen.clone_from(&arguments.listen);
     let the_loop = Loop::start(options).await?;
     eprintln!("lem is up");
     for line in the_loop.introduction() {

@@ -3,6 +3,7 @@
 use crate::command::ledger::failed;
 use crate::command::run::pipeline_config;
 use crate::exit::{Failure, invalid, usage};
+use crate::serve::{Door, Stages};
 use crate::settings::Settings;
 use crate::watch::Watcher;
 use lem_engine_yaml::Reader;
@@ -28,11 +29,12 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct LoopOptions {
     pub(crate) directory: PathBuf,
     pub(crate) data: Option<PathBuf>,
+    pub(crate) listen: Option<String>,
 }
 
 impl LoopOptions {
     pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), data: None }
+        Self { directory: directory.to_owned(), data: None, listen: None }
     }
 }
 
@@ -42,6 +44,7 @@ pub(crate) struct Loop {
     ledger: Arc<Ledger>,
     feedback: FeedbackService,
     introduction: Vec<String>,
+    url: String,
     cancel: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     failure: watch::Receiver<Option<String>>,
@@ -64,6 +67,7 @@ impl Loop {
         std::fs::create_dir_all(&settings.data)
             .map_err(|e| usage(format!("cannot create {}: {e}", settings.data.display())))?;
         let lock = lock(&settings.data)?;
+        let door = Door::open(&settings, options.listen.as_deref()).await?;
         let repository = Repository::discover(&settings.project.root)?;
         let branch = match &settings.project.branch {
             Some(branch) => branch.clone(),
@@ -88,16 +92,22 @@ impl Loop {
             log: log.clone(),
             clock: clock.clone(),
             paths,
-            external_url: String::new(),
+            external_url: door.url(),
         })
         .map_err(observing)?;
         let pipeline = Pipeline::open(&settings.project.root, &settings.data.join("pipeline"), pipeline_settings);
         let artifacts = Arc::new(pipeline.artifacts());
         let pipeline = PipelineService::new(pipeline, log.clone());
 
-        let introduction = introduction(&settings, &branch, &deploy_config);
-        let mut deploy =
-            lem_deploy::Options::new(deploy_config, log.clone(), clock, settings.data.join("deploy"), artifacts);
+        let mut introduction = door.introduction();
+        introduction.extend(self::introduction(&settings, &branch, &deploy_config));
+        let mut deploy = lem_deploy::Options::new(
+            deploy_config,
+            log.clone(),
+            clock.clone(),
+            settings.data.join("deploy"),
+            artifacts,
+        );
         deploy.branch = Some(branch.clone());
         deploy.logs = Some(observe.sink());
         deploy.metrics = Some(observe.answers());
@@ -113,6 +123,16 @@ impl Loop {
             reports: settings.data.join("reports"),
             kill_switch: settings.data.join("stop"),
         });
+        let url = door.url();
+        let stages = Stages {
+            ledger: &ledger,
+            clock: &clock,
+            feedback: feedback.state().clone(),
+            observe: &observe,
+            logs: pipeline.logs().clone(),
+            branch: &branch,
+        };
+        let server = door.server(&settings, &stages)?;
         let watcher = Watcher { repository, branch, recorder: Recorder::new(log, "/lem/watch") };
 
         let cancel = CancellationToken::new();
@@ -120,9 +140,9 @@ impl Loop {
         let mut tasks = JoinSet::new();
         let token = || cancel.clone();
         let (one, two, three) = (token(), token(), token());
-        let (four, five) = (token(), token());
+        let (four, five, six) = (token(), token(), token());
         let fed = feedback.clone();
-        let running: [(&'static str, Task); 5] = [
+        let running: [(&'static str, Task); 6] = [
             ("observe", Box::pin(async move { observe.serve(one).await.map_err(|e| chain(&e)) })),
             (
                 "deploy",
@@ -134,6 +154,7 @@ impl Loop {
             ("pipeline", Box::pin(async move { pipeline.serve(three).await.map_err(|e| chain(&e)) })),
             ("feedback", Box::pin(async move { fed.serve(four).await.map_err(|e| chain(&e)) })),
             ("watch", Box::pin(async move { watcher.watch(five).await.map_err(|e| e.to_string()) })),
+            ("server", Box::pin(async move { server.serve(six).await.map_err(|e| chain(&e)) })),
         ];
         for (name, task) in running {
             let say = say.clone();
@@ -143,7 +164,17 @@ impl Loop {
                 }
             });
         }
-        Ok(Self { settings, ledger, feedback, introduction, cancel, tasks: Mutex::new(tasks), failure, _lock: lock })
+        Ok(Self {
+            settings,
+            ledger,
+            feedback,
+            introduction,
+            url,
+            cancel,
+            tasks: Mutex::new(tasks),
+            failure,
+            _lock: lock,
+        })
     }
 
     /// The log.
@@ -164,6 +195,11 @@ impl Loop {
     /// Where the report of an incident is.
     pub(crate) fn report_path(&self, incident: &IncidentId) -> PathBuf {
         self.settings.data.join("reports").join(format!("{incident}.md"))
+    }
+
+    /// Where the web UI and the API are.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// What runs, in lines for people.

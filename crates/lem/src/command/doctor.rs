@@ -14,8 +14,8 @@ fn finding(check: &str, state: &str, sentence: impl Into<String>, fix: &str) -> 
     json!({"check": check, "state": state, "sentence": sentence.into(), "fix": fix})
 }
 
-/// Looks at everything and prints it; exit code 1 when something is bad.
-pub(crate) fn doctor(cli: &Cli, directory: &Path) -> Result<(), Failure> {
+/// Looks at everything.
+pub(crate) fn look(directory: &Path) -> Vec<Value> {
     let mut found = vec![repository(directory)];
     match Settings::read(directory, None) {
         Ok(settings) => {
@@ -36,6 +36,12 @@ pub(crate) fn doctor(cli: &Cli, directory: &Path) -> Result<(), Failure> {
     found.push(isolation());
     found.push(program("git", "git", "the loop follows commits with it; install git"));
     found.push(program("node", "node", "only the example service and the build of the UI need it"));
+    found
+}
+
+/// Looks at everything and prints it; exit code 1 when something is bad.
+pub(crate) fn doctor(cli: &Cli, directory: &Path) -> Result<(), Failure> {
+    let found = look(directory);
     let bad = found.iter().any(|f| f["state"] == "bad");
     document(cli.output, &Value::Array(found), |v| {
         rows(v, &["CHECK", "STATE", "WHAT", "WHAT TO DO"], &["check", "state", "sentence", "fix"])

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cli;
+mod clients;
 mod generated;
 mod repository;
+mod up;
