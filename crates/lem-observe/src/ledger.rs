@@ -119,9 +119,14 @@ impl<'a> Patience<'a> {
         Self { own, who, backoff: Backoff::new() }
     }
 
-    /// The log answers again.
-    pub(crate) fn renew(&mut self) {
+    /// The log is followed again; whether for long is not known yet.
+    pub(crate) fn follows(&self) {
         self.own.ledger_answers(self.who);
+    }
+
+    /// The log gave something: the next failure is a first one.
+    pub(crate) fn renew(&mut self) {
+        self.follows();
         self.backoff = Backoff::new();
     }
 

@@ -43,6 +43,7 @@ impl Following {
                     None => return Ok(()),
                 },
             };
+            patience.follows();
             // Whatever fails, the cursor stands before the event that was not dealt with.
             let error = loop {
                 let event = tokio::select! {
@@ -111,6 +112,7 @@ impl Following {
         let started = Filter::types(["instance.started", "instance.exited"]);
         let who = Consumer::new(format!("observe-instances/{}", uuid::Uuid::now_v7()));
         let mut moves = self.log.subscribe(&who, started).await?;
+        patience.follows();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
