@@ -35,6 +35,9 @@ pub fn read(directory: &Path) -> Result<Vec<ResourceGraph>, SourceError> {
     let (found, cut) = lem_source::detect(directory);
     let mut graphs: Vec<ResourceGraph> = vec![];
     graphs.extend(found.iter().filter_map(|file| template(directory, file)));
+    let written = found.iter().filter(|file| file.kind == FileKind::Terraform);
+    let folders = written.map(|file| file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned());
+    graphs.extend(crate::terraform::graphs(directory, &folders.collect()));
     if cut {
         let message = format!("at most {MAX_SCANNED_FILES} files are looked at; further ones are not in any graph");
         let diagnostics = vec![Diagnostic::warning("too-many-files", message, Place::file("."))];

@@ -8,17 +8,35 @@
 //! know: an unknown provider, function or block is named with its place. No sensitive value leaves it, but for the state
 //! file itself.
 
+pub mod apply;
+pub mod builtin;
 mod cloudformation;
 pub mod config;
+pub mod docs;
 mod error;
+pub mod events;
+pub mod exec;
+pub mod execute;
 pub mod graphs;
 pub mod journal;
 mod kubernetes;
 pub mod lock;
+mod object;
+pub mod order;
+pub mod plan;
+pub mod planjson;
+pub mod planread;
+pub mod project;
+pub mod render;
+pub mod schema;
+pub mod service;
 pub mod state;
 pub mod store;
+mod terraform;
 
 pub use cloudformation::MAX_RESOURCES;
 pub use error::ProvisionError;
+pub use execute::Environment;
 pub use graphs::Graphs;
 pub use kubernetes::MAX_OBJECTS;
+pub use service::ProvisionService;

@@ -95,12 +95,12 @@ pub fn key_text(key: Option<&Value>) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstanceState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    index_key: Option<Value>,
+    pub(crate) index_key: Option<Value>,
     /// `tainted`, if it must be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    deposed: Option<String>,
+    pub(crate) deposed: Option<String>,
     /// Version of the provider's schema.
     #[serde(default)]
     pub schema_version: u64,

@@ -292,3 +292,22 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), ProvisionError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|f| f.sync_all()).map_err(io("sync", folder))
 }
+
+/// Gives an object another address, for `state mv`.
+pub fn rename(session: &mut Session, from: &str, to: &str) -> Result<(), ProvisionError> {
+    let fail = |why: String| ProvisionError::Document { what: format!("state mv {from} {to}"), why };
+    let address: lem_engine_hcl::ResourceAddress = to.parse().map_err(|e| fail(format!("{e}")))?;
+    if session.state().objects.contains_key(to) {
+        return Err(fail(format!("there is an object at {to} already")));
+    }
+    let Some(object) = session.state().objects.get(from).cloned() else {
+        return Err(fail(format!("the state has no {from}")));
+    };
+    if *object.kind != *address.kind {
+        return Err(fail("an object keeps its type".to_owned()));
+    }
+    session.edit(|state| {
+        state.objects.remove(from);
+        state.objects.insert(to.to_owned(), crate::plan::readdress(object, to));
+    })
+}

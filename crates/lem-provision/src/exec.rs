@@ -1,0 +1,126 @@
+//! The engine `terraform`: an installed `terraform` or `tofu` plans and applies, its plan is read into our model.
+//!
+//! In: a root and variables. Out: the plan's graph and JSON, and the program's own result. The plan file holds secrets in
+//! clear, so it lies in a private folder and goes with the [`Planned`] that names it.
+
+use crate::ProvisionError;
+use crate::config::Target;
+use crate::planread;
+use crate::project::Given;
+use lem_engine_hcl::config::VariableSource;
+use lem_model::resource::ResourceGraph;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+
+/// Longest one command runs.
+pub const MAX_RUN: Duration = Duration::from_hours(4);
+/// Last characters of what a failed program said.
+const MAX_MESSAGE: usize = 4_000;
+/// Programs, in the order they are looked for.
+pub const PROGRAMS: [&str; 2] = ["tofu", "terraform"];
+
+/// A root that an installed program works on.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    program: PathBuf,
+    target: Target,
+    arguments: Vec<String>,
+}
+
+/// A plan of the program. Its file is removed with it.
+#[derive(Debug)]
+pub struct Planned {
+    folder: PathBuf,
+    /// What it will do.
+    pub graph: ResourceGraph,
+}
+
+impl Drop for Planned {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Exec {
+    /// Finds the program on the search path.
+    pub fn find(target: Target, given: &Given) -> Result<Self, ProvisionError> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        let found = PROGRAMS.iter().flat_map(|p| folders.iter().map(move |f| f.join(p))).find(|p| p.is_file());
+        let program = found.ok_or_else(|| ProvisionError::Unreachable {
+            what: "engine terraform".to_owned(),
+            why: "neither tofu nor terraform is on the search path".to_owned(),
+        })?;
+        let mut arguments = vec![];
+        let file = |name: &str| format!("-var-file={}", target.repository.join(name).display());
+        arguments.extend(target.environment.vars.iter().map(|f| file(f)));
+        arguments.extend(target.environment.set.iter().map(|(name, value)| format!("-var={name}={value}")));
+        arguments.extend(given.variables.iter().map(|variable| match variable {
+            VariableSource::Text(name, value) => format!("-var={name}={value}"),
+            VariableSource::File(name) => file(name),
+        }));
+        Ok(Self { program, target, arguments })
+    }
+
+    /// Initialises and plans.
+    pub async fn plan(&self, destroy: bool) -> Result<Planned, ProvisionError> {
+        let folder = self.target.folder.join(format!("exec-{}", std::process::id()));
+        private(&folder)?;
+        let file = folder.join("plan");
+        let mut planned = Planned { folder, graph: ResourceGraph::default() };
+        self.run("init", &["init".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()]).await?;
+        let mut arguments = vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()];
+        arguments.push(format!("-state={}", self.target.state.display()));
+        arguments.push(format!("-out={}", file.display()));
+        arguments.extend(destroy.then(|| "-destroy".to_owned()));
+        arguments.extend(self.arguments.iter().cloned());
+        self.run("plan", &arguments).await?;
+        let shown = ["show".to_owned(), "-json".to_owned(), file.display().to_string()];
+        let text = self.run("show", &shown).await?;
+        planned.graph = planread::read(&self.target.root_name, &text)?;
+        planned.graph.environment = Some(self.target.environment.name.clone());
+        Ok(planned)
+    }
+
+    /// Applies a plan of its own.
+    pub async fn apply(&self, planned: &Planned) -> Result<String, ProvisionError> {
+        let arguments = [
+            "apply".to_owned(),
+            "-input=false".to_owned(),
+            "-no-color".to_owned(),
+            format!("-state={}", self.target.state.display()),
+            planned.folder.join("plan").display().to_string(),
+        ];
+        self.run("apply", &arguments).await
+    }
+
+    async fn run(&self, what: &str, arguments: &[String]) -> Result<String, ProvisionError> {
+        let name = format!("{} {what}", self.program.display());
+        let unreachable = |why: String| ProvisionError::Unreachable { what: name.clone(), why };
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(&self.target.root).stdin(Stdio::null()).kill_on_drop(true);
+        command.envs([("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1")]);
+        command.env("TF_DATA_DIR", self.target.folder.join("terraform-data"));
+        let output = tokio::time::timeout(MAX_RUN, command.output())
+            .await
+            .map_err(|_| unreachable(format!("it ran longer than {} s", MAX_RUN.as_secs())))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let from = said.len().saturating_sub(MAX_MESSAGE);
+        let from = (from..said.len()).find(|i| said.is_char_boundary(*i)).unwrap_or(said.len());
+        let message = said[from..].trim().to_owned();
+        Err(ProvisionError::Program { program: name, status: output.status.to_string(), message })
+    }
+}
+
+/// A folder that only its owner enters.
+fn private(folder: &Path) -> Result<(), ProvisionError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(crate::error::io("create", folder))
+}

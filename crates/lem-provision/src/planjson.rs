@@ -1,0 +1,263 @@
+//! Plans and states in the form of Terraform's `show -json`: plan format 1.2, state format 1.0.
+//!
+//! Sensitive values are replaced before anything is written: the shape says where they are, the document never what.
+
+use crate::plan::{Change, OutputChange, Plan, SealedPlan, output_differs};
+use crate::state::{Object, State};
+use lem_engine_hcl::Mode;
+use lem_engine_hcl::value::json::{Encoded, encode};
+use lem_engine_hcl::value::{Entries, Value};
+use lem_model::resource::ResourceAction;
+use serde_json::{Map, Value as Json, json};
+
+/// What stands where a value must not be shown.
+pub const HIDDEN: &str = "(sensitive value)";
+
+/// A plan as Terraform writes it.
+pub fn plan(sealed: &SealedPlan, state: &State) -> Json {
+    let plan = sealed.plan();
+    let changed = plan.changes.iter().filter(|c| c.action != ResourceAction::NoOp || c.parts.mode == Mode::Managed);
+    let outputs = plan.outputs.iter().map(|(name, output)| (name.clone(), output_change(output)));
+    json!({
+        "format_version": "1.2",
+        "terraform_version": crate::state::TERRAFORM_VERSION,
+        "planned_values": planned_values(plan),
+        "resource_drift": plan.drift.iter().map(resource_change).collect::<Vec<_>>(),
+        "resource_changes": changed.map(resource_change).collect::<Vec<_>>(),
+        "output_changes": outputs.collect::<Map<_, _>>(),
+        "prior_state": self::state(state),
+        "checks": checks(plan),
+        "timestamp": plan.made.to_string(),
+        "applyable": !plan.is_empty(),
+        "complete": true,
+        "errored": false,
+    })
+}
+
+fn checks(plan: &Plan) -> Vec<Json> {
+    let one = |check: &crate::plan::Checked| {
+        let problems: Vec<Json> = check.problems.iter().map(|p| json!({"message": p})).collect();
+        json!({"address": {"kind": "check", "to_display": check.address},
+               "status": check.status, "instances": [{"status": check.status, "problems": problems}]})
+    };
+    plan.checks.iter().map(one).collect()
+}
+
+fn actions(action: ResourceAction) -> &'static [&'static str] {
+    match action {
+        ResourceAction::NoOp => &["no-op"],
+        ResourceAction::Create => &["create"],
+        ResourceAction::Read => &["read"],
+        ResourceAction::Update => &["update"],
+        ResourceAction::Delete => &["delete"],
+        ResourceAction::DeleteCreate => &["delete", "create"],
+        ResourceAction::CreateDelete => &["create", "delete"],
+        ResourceAction::Forget => &["forget"],
+    }
+}
+
+fn resource_change(change: &Change) -> Json {
+    let before = change.before.as_ref().map(|o| encode(&Value::object(o.clone())));
+    let after = change.after.as_ref().map(|o| encode(&Value::object(o.clone())));
+    let of = |encoded: &Option<Encoded>| encoded.as_ref().map_or(Json::Null, |e| hide(&e.value, &e.sensitive));
+    let marks = |encoded: &Option<Encoded>| encoded.as_ref().map_or(Json::Bool(false), |e| e.sensitive.clone());
+    let mut inner = json!({
+        "actions": actions(change.action),
+        "before": of(&before),
+        "after": of(&after),
+        "after_unknown": after.as_ref().map_or(Json::Bool(false), |e| e.unknown.clone()),
+        "before_sensitive": marks(&before),
+        "after_sensitive": marks(&after),
+    });
+    if !change.replaced_by.is_empty() {
+        let paths: Vec<Json> = change.replaced_by.iter().map(|name| json!([name])).collect();
+        inner["replace_paths"] = paths.into();
+    }
+    let mut out = json!({
+        "address": change.address,
+        "mode": if change.parts.mode == Mode::Data { "data" } else { "managed" },
+        "type": &*change.parts.kind,
+        "name": &*change.parts.name,
+        "provider_name": provider_name(&change.provider),
+        "change": inner,
+    });
+    let optional = [
+        ("module_address", crate::plan::module_text(&change.parts.module).map(Json::from)),
+        ("index", crate::plan::key_json(change.parts.key.as_ref())),
+        ("previous_address", change.previous.clone().map(Json::from)),
+        ("deposed", change.deposed.clone().map(Json::from)),
+        ("action_reason", change.reason.map(Json::from)),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            out[name] = value;
+        }
+    }
+    out
+}
+
+/// `registry.terraform.io/hashicorp/random` of `provider["..."]`.
+fn provider_name(provider: &str) -> &str {
+    provider.split('"').nth(1).unwrap_or(provider)
+}
+
+fn output_change(output: &OutputChange) -> Json {
+    let after = output.after.as_ref().map(encode);
+    let hidden = output.sensitive;
+    let action = match (&output.before, &output.after) {
+        _ if !output_differs(output) => "no-op",
+        (None, _) => "create",
+        (Some(_), None) => "delete",
+        (Some(_), Some(_)) => "update",
+    };
+    let before = output.before.as_ref().map(|b| b.value.clone());
+    let show =
+        |value: Option<Json>| if hidden && value.is_some() { Json::from(HIDDEN) } else { value.unwrap_or_default() };
+    json!({
+        "actions": [action],
+        "before": show(before),
+        "after": show(after.as_ref().map(|e| hide(&e.value, &e.sensitive))),
+        "after_unknown": after.as_ref().map_or(Json::Bool(false), |e| e.unknown.clone()),
+        "before_sensitive": hidden,
+        "after_sensitive": hidden,
+    })
+}
+
+/// The value with everything a shape of marks names replaced.
+fn hide(value: &Json, marks: &Json) -> Json {
+    match (value, marks) {
+        (Json::Null, _) => Json::Null,
+        (_, Json::Bool(true)) => Json::from(HIDDEN),
+        (Json::Object(map), Json::Object(marks)) => {
+            let hidden = |(k, v): (&String, &Json)| (k.clone(), marks.get(k).map_or_else(|| v.clone(), |m| hide(v, m)));
+            Json::Object(map.iter().map(hidden).collect())
+        }
+        (Json::Array(items), Json::Array(marks)) => {
+            let none = Json::Bool(false);
+            let pairs = items.iter().enumerate();
+            Json::Array(pairs.map(|(i, v)| hide(v, marks.get(i).unwrap_or(&none))).collect())
+        }
+        (other, _) => other.clone(),
+    }
+}
+
+fn planned_values(plan: &Plan) -> Json {
+    let kept = plan.changes.iter().filter(|c| c.after.is_some() && c.deposed.is_none());
+    let resources: Vec<(Option<String>, Json)> = kept
+        .map(|change| {
+            let encoded = encode(&Value::object(change.after.clone().unwrap_or_default()));
+            let values = hide(&encoded.value, &encoded.sensitive);
+            let mut out = json!({
+                "address": change.address,
+                "mode": if change.parts.mode == Mode::Data { "data" } else { "managed" },
+                "type": &*change.parts.kind,
+                "name": &*change.parts.name,
+                "provider_name": provider_name(&change.provider),
+                "values": values,
+                "sensitive_values": encoded.sensitive,
+            });
+            if let Some(index) = crate::plan::key_json(change.parts.key.as_ref()) {
+                out["index"] = index;
+            }
+            (crate::plan::module_text(&change.parts.module), out)
+        })
+        .collect();
+    let outputs = plan.outputs.iter().filter_map(|(name, output)| {
+        let encoded = encode(output.after.as_ref()?);
+        let value = if output.sensitive { Json::from(HIDDEN) } else { hide(&encoded.value, &encoded.sensitive) };
+        Some((name.clone(), json!({"sensitive": output.sensitive, "value": value})))
+    });
+    json!({"outputs": outputs.collect::<Map<_, _>>(), "root_module": tree(resources)})
+}
+
+/// Modules as Terraform nests them: here one level, each child with its whole address.
+fn tree(resources: Vec<(Option<String>, Json)>) -> Json {
+    let mut root = vec![];
+    let mut children: indexmap::IndexMap<String, Vec<Json>> = indexmap::IndexMap::new();
+    for (module, resource) in resources {
+        match module {
+            None => root.push(resource),
+            Some(module) => children.entry(module).or_default().push(resource),
+        }
+    }
+    let children: Vec<Json> =
+        children.into_iter().map(|(address, resources)| json!({"address": address, "resources": resources})).collect();
+    let mut out = json!({"resources": root});
+    if !children.is_empty() {
+        out["child_modules"] = children.into();
+    }
+    out
+}
+
+/// A state as Terraform writes it, sensitive values replaced.
+pub fn state(state: &State) -> Json {
+    let resources =
+        state.objects.iter().filter_map(|(address, object)| Some((object.module.clone(), stored(address, object)?)));
+    let outputs = state.outputs.iter().map(|(name, output)| {
+        let value = if output.sensitive { Json::from(HIDDEN) } else { output.value.clone() };
+        (name.clone(), json!({"sensitive": output.sensitive, "value": value, "type": output.kind}))
+    });
+    json!({
+        "format_version": "1.0",
+        "terraform_version": state.terraform_version,
+        "values": {"outputs": outputs.collect::<Map<_, _>>(), "root_module": tree(resources.collect())},
+    })
+}
+
+fn stored(address: &str, object: &Object) -> Option<Json> {
+    let current = object.current.as_ref()?;
+    let shown = shown_object(object);
+    let mut out = json!({
+        "address": address,
+        "mode": if object.data { "data" } else { "managed" },
+        "type": object.kind,
+        "name": object.name,
+        "provider_name": provider_name(&object.provider),
+        "schema_version": current.schema_version,
+        "values": shown.0,
+        "sensitive_values": shown.1,
+    });
+    if let Some(key) = &object.key {
+        out["index"] = key.clone();
+    }
+    if !current.dependencies.is_empty() {
+        out["depends_on"] = current.dependencies.clone().into();
+    }
+    if current.is_tainted() {
+        out["tainted"] = true.into();
+    }
+    Some(out)
+}
+
+/// Attributes of a stored object with what is sensitive replaced, and where that is. Without a schema of the type only
+/// the marks of the state itself are known.
+pub fn shown_object(object: &Object) -> (Json, Json) {
+    let Some(current) = &object.current else { return (Json::Null, Json::Bool(false)) };
+    let mode = if object.data { Mode::Data } else { Mode::Managed };
+    let known = crate::builtin::kind(mode, &object.kind)
+        .and_then(|kind| crate::object::from_state(kind.schema(), current).ok())
+        .map(Value::object);
+    let value = known.unwrap_or_else(|| {
+        let plain = lem_engine_hcl::value::json::implied(&Json::Object(current.attributes.clone()));
+        lem_engine_hcl::value::json::mark_paths(plain, &current.sensitive_attributes)
+    });
+    let encoded = encode(&value);
+    (hide(&encoded.value, &encoded.sensitive), encoded.sensitive)
+}
+
+/// One value as people read it: never what is sensitive, never what is unknown.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::Sensitive(_) => HIDDEN.to_owned(),
+        Value::Unknown(_) => "(known after apply)".to_owned(),
+        other => {
+            let encoded = encode(other);
+            hide(&encoded.value, &encoded.sensitive).to_string()
+        }
+    }
+}
+
+/// Attributes by name, for the text of a plan.
+pub(crate) fn attribute<'a>(object: Option<&'a Entries>, name: &str) -> Option<&'a Value> {
+    object?.get(name).filter(|v| !v.is_null())
+}
