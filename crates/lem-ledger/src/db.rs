@@ -76,6 +76,17 @@ pub(crate) struct Words {
     pub(crate) blob: &'static str,
     /// Names of all tables there are.
     pub(crate) tables: &'static str,
+    /// How the arguments of statements over many rows are written.
+    pub(crate) marks: Marks,
+}
+
+/// Argument marks, for statements that have thousands of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// `$1`, `$2` ...
+    Numbered,
+    /// `?`: SQLite looks up each numbered mark by walking the list of all of them, which costs more than the insert.
+    Plain,
 }
 
 /// How often to look for what another process appended, where nothing tells us.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows read at once by one worker.
-const PAGE: u64 = 4096;
+const PAGE: u64 = 1024;
 /// Workers at most.
 const WORKERS: usize = 8;
 

@@ -88,6 +88,7 @@ pub(crate) struct Writer {
     read_only: Option<String>,
     types: HashSet<String>,
     tiler: Tiler,
+    bulk: sql::Bulk,
 }
 
 impl Writer {
@@ -101,7 +102,9 @@ impl Writer {
         let size = shared.tree.read().size();
         let behind = signed.as_ref().map_or(0, |s| s.size) < size;
         let tiler = Tiler::start(Arc::clone(&shared.db), &shared.tree.read(), tiles, read_only.is_none());
-        Self { shared, key, signed, unsigned_since: behind.then(Instant::now), read_only, types: HashSet::new(), tiler }
+        let bulk = sql::Bulk::new(shared.db.words().marks);
+        let unsigned_since = behind.then(Instant::now);
+        Self { shared, key, signed, unsigned_since, read_only, types: HashSet::new(), tiler, bulk }
     }
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
@@ -285,13 +288,13 @@ impl Writer {
         let mut tx = self.shared.db.begin().await.map_err(at("starting a transaction"))?;
         let (mut edge, mut nodes) = (self.shared.tree.read().edge(), Vec::new());
         catch_up(tx.as_mut(), &mut edge, &mut nodes).await?;
-        let holders = existing(tx.as_mut(), rows).await?;
+        let holders = existing(tx.as_mut(), &self.bulk, rows).await?;
         let received = stamp(self.shared.clock.now());
         let decided = decide(rows, holders, edge.size(), &received);
         for (_, _, hash) in &decided.leaves {
             nodes.extend(edge.push(*hash));
         }
-        insert(tx.as_mut(), decided.new.iter().map(|i| &rows[*i]).collect()).await?;
+        insert(tx.as_mut(), &self.bulk, decided.new.iter().map(|i| &rows[*i]).collect()).await?;
         let types = self.new_types(tx.as_mut(), decided.new.iter().map(|i| &rows[*i])).await?;
         for (i, seq) in &decided.conflicts {
             conflict(tx.as_mut(), &rows[*i], *seq, &received).await?;
@@ -408,14 +411,18 @@ fn steps(n: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-async fn existing(tx: &mut dyn Transaction, rows: &[Stored]) -> Result<HashMap<(String, String), Holder>, Fault> {
+async fn existing(
+    tx: &mut dyn Transaction,
+    bulk: &sql::Bulk,
+    rows: &[Stored],
+) -> Result<HashMap<(String, String), Holder>, Fault> {
     let mut holders = HashMap::with_capacity(rows.len());
     let mut rest = rows;
     for step in steps(rows.len()) {
         let (now, later) = rest.split_at(step);
         rest = later;
         let args = now.iter().flat_map(|r| [Value::Text(r.id.clone()), Value::Text(r.source.clone())]).collect();
-        for row in tx.fetch(&sql::existing(step), args).await.map_err(at("looking for duplicates"))? {
+        for row in tx.fetch(bulk.existing(step), args).await.map_err(at("looking for duplicates"))? {
             let mut columns = row.into_iter();
             let mut next = || columns.next().unwrap_or(Value::Null);
             let (seq, id, source) = (next().int() as u64, next().text(), next().text());
@@ -470,7 +477,7 @@ fn decide(rows: &mut [Stored], mut holders: HashMap<(String, String), Holder>, f
     decided
 }
 
-async fn insert(tx: &mut dyn Transaction, rows: Vec<&Stored>) -> Result<(), Fault> {
+async fn insert(tx: &mut dyn Transaction, bulk: &sql::Bulk, rows: Vec<&Stored>) -> Result<(), Fault> {
     let mut rest = &rows[..];
     for step in steps(rows.len()) {
         let (now, later) = rest.split_at(step);
@@ -479,7 +486,7 @@ async fn insert(tx: &mut dyn Transaction, rows: Vec<&Stored>) -> Result<(), Faul
         for row in now {
             row.values(&mut args);
         }
-        tx.run(&sql::insert(step), args).await.map_err(at("inserting events"))?;
+        tx.run(bulk.insert(step), args).await.map_err(at("inserting events"))?;
     }
     Ok(())
 }

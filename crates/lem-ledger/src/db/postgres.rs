@@ -1,6 +1,6 @@
 //! PostgreSQL: an advisory lock makes one writer of many processes, NOTIFY wakes the readers of the others.
 
-use super::{Db, LOOK, Row, Transaction, Value, Words, bind};
+use super::{Db, LOOK, Marks, Row, Transaction, Value, Words, bind};
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _, ValueRef as _};
@@ -111,6 +111,7 @@ impl Db for PostgresDb {
             text: "TEXT COLLATE \"C\"",
             blob: "BYTEA",
             tables: "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()",
+            marks: Marks::Numbered,
         }
     }
 

@@ -1,6 +1,6 @@
 //! SQLite: write-ahead log, every commit synchronised to disk, one writing connection, several reading ones.
 
-use super::{Db, LOOK, Row, Transaction, Value, Words, bind};
+use super::{Db, LOOK, Marks, Row, Transaction, Value, Words, bind};
 use async_trait::async_trait;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
@@ -20,6 +20,9 @@ pub(crate) struct SqliteDb {
     readers: SqlitePool,
 }
 
+/// Rows a connection reads ahead of who takes them: waking each other for every few rows costs more than reading them.
+const ROWS_AHEAD: usize = 1024;
+
 /// Whether a missing file is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
@@ -29,7 +32,11 @@ pub(crate) enum Open {
 
 impl SqliteDb {
     pub(crate) async fn open(path: &Path, open: Open, max_pages: Option<u32>) -> Result<Self, sqlx::Error> {
-        let base = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).pragma("cache_size", "-16000");
+        let base = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY)
+            .pragma("cache_size", "-16000")
+            .row_buffer_size(ROWS_AHEAD);
         let readers = |options| SqlitePoolOptions::new().max_connections(READERS).connect_with(options);
         let address = format!("sqlite:{}", path.display());
         if open == Open::ReadOnly {
@@ -61,17 +68,30 @@ fn column(row: &SqliteRow, i: usize) -> Result<Value, sqlx::Error> {
         return Ok(Value::Null);
     }
     // The type of the value, not of the column: SQLite keeps a type per value, and a flipped byte may change it.
-    let kind = raw.type_info().name().to_owned();
+    let kind = match raw.type_info().name() {
+        "INTEGER" | "BOOLEAN" => Kind::Int,
+        "TEXT" | "DATETIME" | "DATE" | "TIME" => Kind::Text,
+        "BLOB" => Kind::Blob,
+        other => {
+            return Err(sqlx::Error::ColumnDecode {
+                index: row.column(i).name().to_owned(),
+                source: format!("stored as {other}").into(),
+            });
+        }
+    };
     drop(raw);
-    match kind.as_str() {
-        "INTEGER" | "BOOLEAN" => row.try_get_unchecked(i).map(Value::Int),
-        "TEXT" | "DATETIME" | "DATE" | "TIME" => row.try_get_unchecked(i).map(Value::Text),
-        "BLOB" => row.try_get_unchecked(i).map(Value::Blob),
-        other => Err(sqlx::Error::ColumnDecode {
-            index: row.column(i).name().to_owned(),
-            source: format!("stored as {other}").into(),
-        }),
+    match kind {
+        Kind::Int => row.try_get_unchecked(i).map(Value::Int),
+        Kind::Text => row.try_get_unchecked(i).map(Value::Text),
+        Kind::Blob => row.try_get_unchecked(i).map(Value::Blob),
     }
+}
+
+/// What a value is stored as.
+enum Kind {
+    Int,
+    Text,
+    Blob,
 }
 
 fn code(error: &sqlx::Error) -> Option<i32> {
@@ -114,6 +134,7 @@ impl Db for SqliteDb {
             text: "TEXT",
             blob: "BLOB",
             tables: "SELECT name FROM sqlite_master WHERE type = 'table'",
+            marks: Marks::Plain,
         }
     }
 

@@ -43,6 +43,7 @@ impl<'de> Deserializer<'de> for Sample {
         v.visit_str(match self.0 {
             "kind" => "resource",
             "state" => "open",
+            "amount" => "1.5",
             // Reads as a day and as a time.
             "expires" => "2026-01-02T03:04:05+00:00",
             "uri" | "ticketURI" => "/runs/1",
@@ -206,7 +207,7 @@ fn every_fact_is_a_valid_document() {
         IncidentDetected IncidentReported IncidentResolved IncidentNoted
         IncidentRequested AttributionProposed AttributionAbstained AttributionConfirmed
         AttributionRejected ActionTaken ActionRefused RegressionMarked
-        RiskRaised ReportPublished
+        RiskRaised TestGapRaised ReportPublished
         PlanFinished ApplyStarted ApplyFinished DriftChecked
         DriftRequested InfraChangeRequested ScanFinished ExceptionGranted
         GateDecided AttestationRecorded LeaseIssued LeaseRevoked
