@@ -53,6 +53,20 @@ if [ "$what" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --locked cargo-nextest >/dev/null
 fi
 
+if [ "$what" = bench ]; then
+  # Only unpacked: installing the package would start its service.
+  peer=${XDG_CACHE_HOME:-$HOME/.cache}/lemniscate/prometheus
+  if [ ! -x "$peer/prometheus" ] && ! command -v prometheus >/dev/null; then
+    say "unpacking Prometheus, the peer of the start benchmark, into $peer"
+    unpacked=$(mktemp -d)
+    as_root apt-get update -qq
+    (cd "$unpacked" && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .)
+    mkdir -p "$peer"
+    install -m 755 "$unpacked/usr/bin/prometheus" "$peer/prometheus"
+    rm -rf "$unpacked"
+  fi
+fi
+
 if [ ! -d "$here/ui/node_modules" ] || [ "$here/ui/package-lock.json" -nt "$here/ui/node_modules" ]; then
   if [ -f "$here/ui/package-lock.json" ]; then
     say "installing the web UI's packages (ui/node_modules)"
