@@ -29,6 +29,7 @@ test: ## Sets up, runs all checks.
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo xtask tidy
 	cargo nextest run --workspace --no-fail-fast
+	cd ui && npm test --silent
 
 .PHONY: ui
 ui: ## Builds the web UI into ui/dist.

@@ -26,7 +26,7 @@ export async function tab(browser, base, { viewport = DESKTOP, theme = 'light', 
   page.on('request', (r) => { if (!r.url().startsWith(base) && !/^(data|blob|about):/.test(r.url())) trouble.push(`asked elsewhere: ${r.url()}`); });
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }, { name: 'prefers-reduced-motion', value: motion }]);
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const open = async (path) => {
     await page.goto(base + path + (token ? `#token=${token}` : ''), { waitUntil: 'domcontentloaded' });
     await settled(page);
@@ -58,6 +58,6 @@ export async function press(page, words, within = 'body') {
 
 export async function shot(page, name, full = false) {
   const path = join(SHOTS, `${name}.png`);
-  await page.screenshot({ path, fullPage: full });
+  await page.screenshot({ path, fullPage: full, optimizeForSpeed: true });
   return path;
 }

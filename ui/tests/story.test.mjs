@@ -267,6 +267,15 @@ test('a server that is gone is said, with what to do, and comes back', async () 
   await sees(page, 'Roll back to 0.9.4');
 });
 
+test('a part that is not set up is told as a state, not as an error', async () => {
+  await start();
+  fixture.unset = '/api/v1/logs';
+  await open('/observe/logs');
+  await sees(page, 'not set up');
+  await sees(page, 'logs is not set up in this server');
+  assert.equal(await page.$('.failure'), null);
+});
+
 test('what has no address is said', async () => {
   await start();
   await open('/changes/ffffffff');

@@ -99,7 +99,7 @@ export interface FindingRow {
   references: string[];
 }
 export interface ExceptionRow { covers: string; title: string; owner: string; approver?: Maybe<string>; reason: string; expires?: Maybe<string>; expired: boolean; seq?: Maybe<number> }
-export interface SecretRow { path: string; version: number; changedAt: string; by: string; seq: number; leases: { lease: string; to: string; expires: string }[] }
+export interface SecretRow { path: string; version: number; changedAt?: Maybe<string>; by?: Maybe<string>; seq?: Maybe<number>; leases: { lease: string; to: string; expires: string }[] }
 export interface BomRow { artifact: string; name: string; version?: Maybe<string>; components?: Maybe<number>; /** predicate types that are signed. */ attestations: string[]; key?: Maybe<string>; href?: Maybe<string>; seq: number; running: boolean }
 export interface GateRow { gate: string; subject: string; environment?: Maybe<string>; answer: 'allow' | 'deny' | 'unknown'; reasons: string[]; at: string; seq: number }
 export interface ControlRow { control: string; title: string; state: State; sentence: string; seqs: number[] }
@@ -129,9 +129,8 @@ export interface RecommendationRow {
   standing: 'proposed' | 'applied' | 'verified' | 'inconclusive' | 'reverted' | 'dismissed' | 'expired' | 'superseded';
   standingWhy?: Maybe<string>;
   sentence: string; evidence: string[]; risk: string;
-  /** What is set now and what should be: `2 vCPU, 4 GiB`. */
-  now: string; then: string;
-  before?: Maybe<Money>; after?: Maybe<Money>;
+  /** Change of the monthly cost, when it is known. */
+  delta?: Maybe<Money>;
   /** Unified diff to the user's own file. */
   patch?: Maybe<string>;
   cause: string; at: string; seq: number;
@@ -141,8 +140,8 @@ export interface PipelineCost { workflow: string; runs: number; medianMs?: Maybe
 // Reports --------------------------------------------------------------------------------------------------------
 
 export type Team = 'engineering' | 'qa' | 'product' | 'security' | 'support' | 'finance';
-/** As lem-model's report. The same address gives it as a file: `?format=md`, `html`, `csv` or `json`. */
-export interface TeamReport { team: Team; title: string; generatedAt: string; sections: ReportSection[] }
+/** As lem-model's report, with where it stands as a file. */
+export interface TeamReport { team: Team; title: string; generatedAt: string; sections: ReportSection[]; files: { name: string; href: string }[] }
 export interface ReportSection {
   title: string; columns: string[];
   /** Cells are text, never markup; the event is what proves the row. */

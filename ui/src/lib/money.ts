@@ -16,6 +16,12 @@ export function money(m: Money | null | undefined): string {
 export function difference(before: Money | null | undefined, after: Money | null | undefined): string {
   if (!before || !after || before.currency !== after.currency) return 'unknown';
   const cents = Math.round((Number(after.amount) - Number(before.amount)) * 100);
-  const text = money({ amount: String(Math.abs(cents) / 100), currency: after.currency });
-  return `${cents > 0 ? '+' : cents < 0 ? '−' : '±'}${text}`;
+  return signed({ amount: String(cents / 100), currency: after.currency });
+}
+
+/** An amount with its sign, for changes. */
+export function signed(m: Money | null | undefined): string {
+  const value = Number(m?.amount);
+  if (!m || !Number.isFinite(value)) return 'unknown';
+  return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${money({ amount: String(Math.abs(value)), currency: m.currency })}`;
 }

@@ -45,7 +45,7 @@ function Freezes() {
     <Section title="Freezes" side={<button type="button" class="small" onClick={() => ask({ title: 'Freeze everything', does: 'No release is promoted any more, in any environment, until the freeze is lifted. Rollbacks go on.', path: '/api/v1/freezes', body: { scope: '*' } })}>Freeze everything</button>}>
       <Loading query={freezes} what="freezes">
         {(rows) => rows.length === 0 ? <Empty>No freeze is in force. A freeze blocks promotion, never a rollback.</Empty> : (
-          <Table label="Freezes" head={<><th>Scope</th><th>Why</th><th>By</th><th>Since</th><th>Until</th><th><span class="only-screenreader">Event or action</span></th></>}>
+          <Table label="Freezes" head={<><th>Scope</th><th>Why</th><th>By</th><th>Since</th><th>Until</th><th><span class="only-screenreader">Action</span></th></>}>
             {rows.map((f) => (
               <tr key={f.scope}><td class="mono">{f.scope === '*' ? 'everything' : f.scope}</td><td>{f.reason}</td><td>{f.by}</td><td><When at={f.since} /></td><td>{f.until ? <When at={f.until} /> : 'until it is lifted'}</td>
                 <td class="right"><ActButton label="Lift" act={{ title: 'Lift the freeze', does: `Releases in ${f.scope === '*' ? 'every environment' : f.scope} are promoted again.`, path: '/api/v1/freezes', method: 'DELETE', body: { scope: f.scope } }} /></td></tr>
@@ -72,7 +72,7 @@ export default function Deploy() {
           const environments = [...new Set(longest.flatMap((s) => s.environments.map((e) => e.environment)))].filter((e) => !env || e === env);
           if (rows.length === 0) return <Empty command="lem init">No service is configured yet. The section <code>deploy</code> of <code>lem.yaml</code> names services and their environments.</Empty>;
           return (
-            <div class="matrix"><Table label="What runs where" head={<><th>Service</th>{environments.map((e) => <th key={e}>{e}</th>)}</>}>
+            <div class="matrix"><Table stacked label="What runs where" head={<><th>Service</th>{environments.map((e) => <th key={e}>{e}</th>)}</>}>
               {rows.map((s) => (
                 <tr key={s.service}><td><strong>{s.service}</strong></td>
                   {environments.map((e) => { const place = s.environments.find((p) => p.environment === e); return <td key={e}>{place ? <Place service={s.service} place={place} /> : <span class="muted">not deployed here</span>}</td>; })}</tr>

@@ -11,10 +11,10 @@ const STATIONS_OF: Record<string, StationId[]> = {
   security: ['secure', 'provision'], support: ['observe'], finance: ['optimize', 'provision'],
 };
 /** What each team looks at first. The rest follows; nothing is hidden. */
-const KINDS_OF: Record<string, NowItem['kind'][]> = {
-  engineering: ['incident', 'alert', 'failed', 'held', 'paused'], qa: ['failed', 'held', 'paused', 'incident'],
-  product: ['held', 'paused', 'freeze', 'incident'], security: ['refused', 'freeze', 'incident'],
-  support: ['incident', 'alert'], finance: ['refused', 'freeze'],
+const KINDS_OF: Record<string, string[]> = {
+  engineering: ['incident', 'alert', 'failed', 'held', 'paused', 'approval'], qa: ['failed', 'held', 'paused', 'incident'],
+  product: ['held', 'paused', 'freeze', 'incident'], security: ['exception', 'approval', 'refused', 'freeze', 'incident'],
+  support: ['incident', 'alert'], finance: ['budget', 'approval'],
 };
 const WEIGHT = { bad: 0, waiting: 1, running: 2, unknown: 3, ok: 4 };
 

@@ -82,10 +82,12 @@ function useTail(query: string, on: boolean) {
       try {
         const answer = await request(`/api/v1/logs/tail?query=${encodeURIComponent(query)}`, { headers: { accept: 'text/event-stream' }, signal: abort.signal });
         for await (const message of sse(answer)) {
+          if (message.event === 'error') throw new Problem(0, 'the tail ended', message.data, '', 'Start it again.');
           const said = JSON.parse(message.data) as LogLine | LogLines;
           const more = 'lines' in said ? said.lines : [said];
           setLines((old) => [...more.toReversed(), ...old].slice(0, KEPT));
         }
+        throw new Problem(0, 'the tail ended', 'The server closed it.', '', 'Start it again.');
       } catch (e) {
         if (!abort.signal.aborted) setError(e instanceof Problem ? e : new Problem(0, 'the tail ended', String((e as Error).message), '', 'Start it again.'));
       }

@@ -4,7 +4,7 @@ import { useQuery } from '../api/client';
 import type { CostRow, OptimizeView, RecommendationRow } from '../api/stages';
 import type { State } from '../api/types';
 import { count, percent, plural } from '../lib/format';
-import { difference, money } from '../lib/money';
+import { difference, money, signed } from '../lib/money';
 import { duration } from '../lib/time';
 import { param } from '../lib/url';
 import { Empty, EventRef, Fact, Head, Section, Sha, StateWord, Table, Tabs, When } from '../parts/basic';
@@ -57,7 +57,7 @@ function Recommendation({ row: r }: { row: RecommendationRow }) {
   return (
     <Section title={r.target} id={r.recommendation} side={<><StateWord state={STANDING[r.standing] ?? 'unknown'} word={r.standing} /><span>{r.kind}{r.environment && ` in ${r.environment}`}</span><When at={r.at} /><EventRef seq={r.seq} /></>}>
       <p class="lede pad">{r.sentence}</p>
-      <div class="then"><div><span class="over">now</span><b>{r.now}</b><span class="muted">{money(r.before)} a month</span></div><div><span class="over">then</span><b>{r.then}</b><span class="muted">{money(r.after)} a month</span></div><div><span class="over">difference</span><b class="num">{difference(r.before, r.after)}</b><span class="muted">a month</span></div></div>
+      <p class="row"><span class="muted">Effect on the cost of a month:</span> <strong class="big num">{signed(r.delta)}</strong></p>
       <div class="columns">
         <div><h3 class="pad">Why</h3><ul class="bullets">{r.evidence.map((e) => <li key={e}>{e}</li>)}</ul><h3 class="pad">Risk</h3><p>{r.risk}</p>{r.standingWhy && <><h3 class="pad">Standing</h3><p>{r.standingWhy}</p></>}<p class="over pad">because of {r.cause}</p></div>
         <div><h3 class="pad">Patch to your file</h3>{r.patch ? <Diff text={r.patch} label={`Patch of ${r.recommendation}`} /> : <p class="muted">No single place in a file can be named.</p>}</div>

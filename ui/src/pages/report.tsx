@@ -7,7 +7,7 @@ import { Empty, EventRef, Head, Section, Table, Tabs, When } from '../parts/basi
 import { REPORT_TABS } from '../parts/reports';
 import { Stage } from '../parts/stage';
 
-const FORMS: [string, string][] = [['md', 'Markdown'], ['html', 'HTML'], ['csv', 'CSV'], ['json', 'JSON']];
+const FORMS: Record<string, string> = { md: 'Markdown', html: 'HTML', csv: 'CSV', json: 'JSON' };
 /** An amount, a count, a share or a time with its unit. */
 const NUMBER = /^[-+±−]?\s?[$€£]?\d[\d.,]*(\s?(%|[a-zµ/]{1,8}))?$/i;
 
@@ -46,7 +46,7 @@ export default function Report() {
   return (
     <>
       <Head title={report.data?.title ?? `${title} report`} over={report.data ? <>for {title}, made <When at={report.data.generatedAt} /></> : `for ${title}`}>
-        {report.data && <span class="row">{FORMS.map(([form, name]) => <Document key={form} href={`${path}?format=${form}`} name={`${team}.${form}`}>{name}</Document>)}</span>}
+        {report.data && <span class="row">{report.data.files.map((f) => <Document key={f.href} href={f.href} name={f.name}>{FORMS[f.name.split('.').at(-1) ?? ''] ?? f.name}</Document>)}</span>}
       </Head>
       <Tabs tabs={REPORT_TABS} at={team} label="Reports" />
       <Stage query={report} what={`report for ${title}`} command={`lem report ${team}`} will={`The report for ${title} will stand here, with a link from every row to the event behind it.`}>

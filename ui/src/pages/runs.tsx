@@ -55,7 +55,7 @@ export default function Runs() {
             )}
             {rejected.length > 0 && (
               <Section title="Refused before they ran">
-                <Table label="Refused runs" head={<><th>File</th><th>Commit</th><th>Why</th><th class="right">When</th><th><span class="only-screenreader">Event or action</span></th></>}>
+                <Table label="Refused runs" head={<><th>File</th><th>Commit</th><th>Why</th><th class="right">When</th><th><span class="only-screenreader">Event</span></th></>}>
                   {rejected.map((r) => <tr key={r.seq}><td class="mono">{r.file}</td><td><Sha sha={r.sha} /></td><td>{r.diagnostics.map((d, i) => <pre key={i} class="wrap">{d}</pre>)}</td><td class="right"><When at={r.at} /></td><td><EventRef seq={r.seq} /></td></tr>)}
                 </Table>
               </Section>

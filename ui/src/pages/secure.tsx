@@ -73,7 +73,7 @@ function Secrets({ rows }: { rows: SecretRow[] }) {
     <>
       <p class="muted">Names and leases only; a value is never shown, logged or sent to this page.</p>
       <Table label="Secrets" head={<><th>Path</th><th class="right">Version</th><th>Leases that run</th><th>Changed by</th><th class="right">Changed</th><th class="right">Event</th></>}>
-        {rows.map((s) => <tr key={s.path}><td class="mono">{s.path}</td><td class="right">{s.version}</td><td>{s.leases.length === 0 ? <span class="muted">none</span> : s.leases.map((l) => <p key={l.lease}><span class="mono">{l.lease}</span> to {l.to}, ends <When at={l.expires} /></p>)}</td><td>{s.by}</td><td class="right"><When at={s.changedAt} /></td><td class="right"><EventRef seq={s.seq} /></td></tr>)}
+        {rows.map((s) => <tr key={s.path}><td class="mono">{s.path}</td><td class="right">{s.version}</td><td>{s.leases.length === 0 ? <span class="muted">none</span> : s.leases.map((l) => <p key={l.lease}><span class="mono">{l.lease}</span> to {l.to}, ends <When at={l.expires} /></p>)}</td><td>{s.by ?? <span class="muted">unknown</span>}</td><td class="right">{s.changedAt ? <When at={s.changedAt} /> : <span class="muted">unknown</span>}</td><td class="right">{s.seq !== null && s.seq !== undefined && <EventRef seq={s.seq} />}</td></tr>)}
       </Table>
     </>
   );

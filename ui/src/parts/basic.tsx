@@ -65,8 +65,12 @@ export const At = ({ at, only }: { at: string; only?: 'clock' }) => (
 export const Sha = ({ sha }: { sha: string }) => <A href={`/changes/${sha}`} class="mono" title={`commit ${sha}`}>{short(sha)}</A>;
 export const EventRef = ({ seq }: { seq: number }) => <A href={`/ledger/${seq}`} class="eventref mono" title={`ledger event ${seq}`} aria-label={`ledger event ${seq}`}>#{seq}</A>;
 
+/** Code of the server's answer for a part this loop does not have: a state of things, not an error. */
+export const NOT_SET_UP = 'not-set-up';
+
 /** What the server said went wrong, its code and what to do. */
 export function Failure({ error, retry }: { error: Problem; retry?: () => void }) {
+  if (error.code === NOT_SET_UP) return <div class="notice is-unknown"><StateWord state="unknown" word="not set up" /><span>{error.detail} {error.hint}</span></div>;
   return (
     <div class="failure" role="alert">
       <Icon name="bad" />
@@ -128,11 +132,11 @@ export function Section({ title, children, side, id }: { title: string; children
 const STACKED_FROM = 4;
 
 /** A table that scrolls by itself when the page is narrow, and stacks its rows on a phone when it has many columns. */
-export function Table({ head, children, label }: { head: ComponentChildren; children: ComponentChildren; label: string }) {
+export function Table({ head, children, label, stacked }: { head: ComponentChildren; children: ComponentChildren; label: string; stacked?: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const names = [...box.current?.querySelectorAll('thead th') ?? []].map((th) => th.textContent ?? '');
-    box.current?.classList.toggle('is-stacked', names.length >= STACKED_FROM);
+    box.current?.classList.toggle('is-stacked', stacked ?? names.length >= STACKED_FROM);
     for (const row of box.current?.querySelectorAll('tbody tr') ?? []) [...row.children].forEach((cell, i) => cell.setAttribute('data-name', names[i] ?? ''));
   });
   return (

@@ -34,6 +34,7 @@ function useLog(run: string, job: Job) {
           const live = await request(`${path}?from=${next}`, { headers: { accept: 'text/event-stream' }, signal: abort.signal });
           for await (const message of sse(live)) {
             if (message.event === 'end') return;
+            if (message.event === 'error') throw new Problem(0, 'the log ended early', message.data, '', 'Open the run again to read on.');
             const line = JSON.parse(message.data) as JobLogLine;
             next = line.n + 1;
             add([line]);

@@ -16,7 +16,8 @@ const RING = 17;
 /** Above the upper stations their text is below; below the lower ones it is above; what hangs down has it below. */
 function textPlace(id: StationId, width: number): Record<string, number> {
   const { x, y } = ringPlace(id, width);
-  if (id === 'release') return { left: x, bottom: HEIGHT - y + RING + 44 };
+  // The room above the crossing grows with the width of the lobes.
+  if (id === 'release') return { left: x, bottom: HEIGHT - y + RING + 44, width: Math.max(148, Math.min(212, width * 0.17)) };
   if (id === 'pipeline' || id === 'observe') return { left: x, bottom: HEIGHT - y + RING + 6 };
   return { left: x, top: y + RING + 6 };
 }

@@ -3,11 +3,11 @@ import type { ComponentChildren } from 'preact';
 import type { Loaded } from '../api/client';
 import type { Place, Severity } from '../api/stages';
 import type { State } from '../api/types';
-import { Empty, Loading, StateWord } from './basic';
+import { Empty, Loading, NOT_SET_UP, StateWord } from './basic';
 
 /** A stage the server has no view of says so; that is not an error, and nothing on its page is measured. */
 export function Stage<T>({ query, what, will, command, children }: { query: Loaded<T> & { reload: () => void }; what: string; will: string; command: string; children: (data: T) => ComponentChildren }) {
-  if (query.error?.status !== 404) return <Loading query={query} what={what}>{children}</Loading>;
+  if (query.error?.status !== 404 && query.error?.code !== NOT_SET_UP) return <Loading query={query} what={what}>{children}</Loading>;
   return <><p class="notice is-unknown"><StateWord state="unknown" word="not configured" /><span>This loop has no {what} yet, so nothing on this page is measured.</span></p><Empty command={command}>{will}</Empty></>;
 }
 
