@@ -8,9 +8,10 @@ pub use lem_model::fact::{
 
 // heard, from their owners
 pub use lem_model::fact::{
-    AlertFired, AlertResolved, ApplyFinished, ArtifactPackaged, ArtifactQuarantined, ChangeMerged, IncidentDetected,
-    IncidentResolved, InstanceExited, ReleasePlanned, RollbackRefused, RolloutAborted, RolloutFinished, RolloutStarted,
-    RoutesApplied, ServiceDeployed, ServiceRolledBack, ServiceUpgraded, VerdictReached,
+    AlertFired, AlertResolved, ApplyFinished, ArtifactPackaged, ArtifactQuarantined, ChangeMerged, EvidenceRecorded,
+    IncidentDetected, IncidentResolved, InstanceExited, ReleasePlanned, RollbackRefused, RolloutAborted,
+    RolloutFinished, RolloutStarted, RoutesApplied, ServiceDeployed, ServiceRolledBack, ServiceUpgraded,
+    VerdictReached,
 };
 
 // requests made, answered by their owners

@@ -22,6 +22,8 @@ pub struct Release {
     pub weights: Vec<(Timestamp, u32)>,
     /// What the judge said last.
     pub verdict: Option<(Timestamp, VerdictReached)>,
+    /// What the judge counted.
+    pub judged: Judged,
     /// How and when the rollout ended.
     pub finished: Option<(Timestamp, RolloutFinished)>,
     /// When it became the version that serves all traffic.
@@ -30,6 +32,27 @@ pub struct Release {
     pub removed: Option<(Timestamp, String)>,
     /// Event that planned it.
     pub seq: Seq,
+}
+
+/// Requests and failures the judge counted on both versions of a rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Requests to the new version, and failed ones.
+    pub canary: (u64, u64),
+    /// The same for the version beside it.
+    pub stable: (u64, u64),
+}
+
+/// Signal of the judge that counts failing requests.
+const ERRORS: &str = "errors";
+
+impl Judged {
+    fn add(&mut self, evidence: &EvidenceRecorded) {
+        for arm in evidence.counts.iter().filter(|c| c.signal == ERRORS) {
+            self.canary = (self.canary.0 + arm.canary, self.canary.1 + arm.canary_bad);
+            self.stable = (self.stable.0 + arm.stable, self.stable.1 + arm.stable_bad);
+        }
+    }
 }
 
 impl Release {
@@ -208,6 +231,7 @@ impl LoopState {
             "rollout.started" => self.on_release(event, |r, _: RolloutStarted| r.started_at = Some(at)),
             "routes.applied" => self.on(event, |s, f| s.routed(at, &f)),
             "verdict.reached" => self.on_release(event, |r, f| r.verdict = Some((at, f))),
+            "evidence.recorded" => self.on_release(event, |r, f: EvidenceRecorded| r.judged.add(&f)),
             "rollout.finished" => self.on_release(event, |r, f: RolloutFinished| {
                 match f.outcome {
                     RolloutOutcome::Promoted => r.promoted_at = Some(at),
@@ -255,6 +279,7 @@ impl LoopState {
             started_at: None,
             weights: vec![],
             verdict: None,
+            judged: Judged::default(),
             finished: None,
             promoted_at: None,
             removed: None,

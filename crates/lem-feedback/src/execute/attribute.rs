@@ -2,6 +2,7 @@
 
 use super::{FeedbackError, FeedbackService};
 use crate::events::*;
+use crate::plan::candidate::judged;
 use crate::plan::factor::{self, MIN_COHORT};
 use crate::plan::onset::{self, Condemned};
 use crate::plan::rank::{Evidence, LIKELY, POSSIBLE, Ranking, rank};
@@ -69,7 +70,7 @@ impl FeedbackService {
         evidence
     }
 
-    /// Requests and failures per version: since the symptom began, or, where one version had all the traffic since then,
+    /// Requests and failures per version: those the judge counted when it condemned one; else since the symptom began, or, where one version had all the traffic since then,
     /// since the last incident of the same place, whose failures would speak against the wrong change.
     async fn compare(
         &self,
@@ -79,6 +80,11 @@ impl FeedbackService {
         evidence: &mut Evidence,
         now: Timestamp,
     ) {
+        let deployment = incident.detected.deployment.as_ref();
+        if let Some(judged) = deployment.and_then(|d| self.state.read(|s| judged(s, d))) {
+            evidence.cohorts = judged;
+            return;
+        }
         let before = self.state.read(|s| calm_since(s, scope, incident, onset));
         for from in [onset.from, before] {
             match self.options.symptoms.cohorts(scope, Window { from, to: now }).await {

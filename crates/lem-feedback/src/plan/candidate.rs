@@ -1,10 +1,10 @@
 //! Which recorded changes could have caused a symptom at all: releases, changes of configuration, applies.
 
 use crate::events::ApplyFinished;
-use crate::state::{Apply, LoopState, Release};
+use crate::state::{Apply, Judged, LoopState, Release};
 use jiff::{SignedDuration, Timestamp};
 use lem_model::fact::{ChangedFile, Onset};
-use lem_model::port::Scope;
+use lem_model::port::{CohortCount, Scope};
 use lem_model::{CommitSha, DeploymentId, Digest, EnvironmentName, ServiceName, Version};
 use std::collections::BTreeSet;
 
@@ -126,6 +126,19 @@ fn released(state: &LoopState, release: &Release, onset: &Onset) -> Option<Candi
         files,
         passed: crate::state::passed(release),
     })
+}
+
+/// What the judge counted of a rollout and the version beside it: exact, where samples of the router lag behind.
+pub fn judged(state: &LoopState, deployment: &DeploymentId) -> Option<Vec<CohortCount>> {
+    let release = state.releases.get(deployment)?;
+    let previous = release.plan.previous.as_ref()?;
+    let cohort = |version: &Version, (total, bad): (u64, u64)| CohortCount {
+        cohort: [("version".to_owned(), version.to_string())].into(),
+        total,
+        bad,
+    };
+    let Judged { canary, stable } = release.judged;
+    (canary.0 > 0 && stable.0 > 0).then(|| vec![cohort(&release.plan.version, canary), cohort(previous, stable)])
 }
 
 /// Whether the release runs the artifact that ran before it, with another configuration.

@@ -1,6 +1,7 @@
 //! Who is named, who is not, and what is done about it.
 
 use crate::story::{Story, at};
+use lem_feedback::plan::candidate::judged;
 use lem_feedback::plan::rank::{Evidence, Ranking, rank};
 use lem_feedback::plan::safety::{Decision, decide};
 use lem_feedback::{Config, RollbackPolicy};
@@ -232,4 +233,29 @@ fn a_cohort_that_fails_like_the_others_or_hardly_at_all_is_not_named_surely() {
     }
     let spread = with(vec![cohort("a", 2017, 79), cohort("b", 435, 17)]);
     assert_eq!(spread.level(), "none", "failures that are everywhere name nobody: {spread:?}");
+}
+
+#[test]
+fn a_condemned_canary_is_compared_by_what_the_judge_counted() {
+    let mut story = canary();
+    let interval = |canary, canary_bad, stable| EvidenceRecorded {
+        deployment: "d-b".into(),
+        from: at(960),
+        to: at(961),
+        counts: ["errors", "logs"].map(|signal| arm(signal, canary, canary_bad, stable)).into(),
+        ln_e: 0.0,
+        ln_e_promote: 0.0,
+        needed: None,
+        sha: crate::story::sha('b').into(),
+    };
+    assert_eq!(judged(&story.state, &"d-b".into()), None, "nothing was counted yet");
+    story.tell(961, &interval(200, 7, 1000)).tell(962, &interval(235, 10, 1017));
+    let counted = judged(&story.state, &"d-b".into()).unwrap();
+    assert_eq!(counted, [cohort("b", 435, 17), cohort("a", 2017, 0)]);
+    let own = caught_by_its_cohort(&[]);
+    assert_eq!(ranked(&story, &Evidence { cohorts: counted, ..own }).level(), "likely");
+}
+
+fn arm(signal: &str, canary: u64, canary_bad: u64, stable: u64) -> ArmCounts {
+    ArmCounts { signal: signal.into(), canary, canary_bad, stable, stable_bad: 0, note: None }
 }
