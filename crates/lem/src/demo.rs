@@ -5,6 +5,7 @@
 
 mod load;
 mod repository;
+mod story;
 mod summary;
 mod tell;
 
@@ -13,10 +14,7 @@ use crate::exit::{Failure, negative, usage};
 use crate::wiring::{Loop, LoopOptions};
 use anyhow::{Context, Result};
 use lem_feedback::LoopState;
-use lem_feedback::state::{Release, Standing};
 use lem_ledger::View;
-use lem_model::CommitSha;
-use lem_model::fact::RolloutOutcome;
 use repository::DemoRepository;
 use std::io::IsTerminal;
 use std::net::TcpListener;
@@ -26,10 +24,6 @@ use std::time::Duration;
 use tell::Teller;
 use tokio_util::sync::CancellationToken;
 
-/// Traffic before the first change, so that the judge knows what is normal.
-const BASELINE: Duration = Duration::from_secs(12);
-/// Traffic between two chapters, so that one symptom does not run into the next.
-const BREATHER: Duration = Duration::from_secs(4);
 /// Longest wait for anything; the story breaks off with a message rather than hang.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -38,7 +32,7 @@ pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
     let kept = directory(arguments)?;
     let stage = Stage::set(&kept).await.map_err(Failure::from)?;
     let teller = Teller::start(stage.the_loop.log(), cli.output);
-    let told = tell_story(&stage, &teller, arguments).await;
+    let told = story::tell(&stage, &teller, arguments.rate).await;
     stage.cancel_load.cancel();
     let summary = summary::sum_up(&stage.the_loop, &stage.counts).await;
     teller.end();
@@ -147,63 +141,4 @@ fn server_address() -> Result<String> {
 
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.port())
-}
-
-fn release<'a>(state: &'a LoopState, sha: &CommitSha) -> Option<&'a Release> {
-    state.releases.values().filter(|r| r.plan.sha == *sha).max_by_key(|r| r.seq)
-}
-
-fn ended(state: &LoopState, sha: &CommitSha) -> Option<RolloutOutcome> {
-    release(state, sha)?.finished.as_ref().map(|(_, f)| f.outcome)
-}
-
-async fn tell_story(stage: &Stage, teller: &Teller, arguments: &Demo) -> Result<()> {
-    teller.chapter("1  the shop goes out for the first time");
-    let first = stage.until("the first release", |s| s.releases.values().find_map(|r| r.promoted_at)).await;
-    first.map(drop)?;
-    tokio::spawn(load::generate(stage.router.clone(), arguments.rate, stage.counts.clone(), stage.cancel_load.clone()));
-    teller.say(&format!("{} requests a second arrive at {}", arguments.rate, stage.router));
-    tokio::time::sleep(BASELINE).await;
-
-    teller.chapter("2  a change that passes its tests and fails under load");
-    let second = CommitSha::from(stage.repository.change("2-one-connection")?);
-    expect(stage, &second, RolloutOutcome::RolledBack).await?;
-    stage.until("an attribution of the failed canary", |s| blamed(s, &second)).await?;
-    tokio::time::sleep(BREATHER).await;
-
-    teller.chapter("3  a change that only fails with all the traffic");
-    let third = CommitSha::from(stage.repository.change("3-limit-lookups")?);
-    expect(stage, &third, RolloutOutcome::Promoted).await?;
-    stage.until("the automatic rollback", |s| release(s, &third)?.removed.as_ref().map(drop)).await?;
-    stage.until("the confirmation of the cause", |s| settled(s, &third)).await?;
-    stage
-        .until("the end of the incident", |s| {
-            let open = s.incidents.values().any(|i| i.resolved.is_none());
-            (!open).then_some(())
-        })
-        .await?;
-
-    teller.chapter("4  the fix");
-    let fourth = CommitSha::from(stage.repository.change("4-fix-limit")?);
-    expect(stage, &fourth, RolloutOutcome::Promoted).await?;
-    stage.until("the reports", |s| s.incidents.values().all(|i| i.attribution.is_some()).then_some(())).await
-}
-
-async fn expect(stage: &Stage, sha: &CommitSha, wanted: RolloutOutcome) -> Result<()> {
-    let outcome = stage.until(&format!("the end of the rollout of {}", sha.short()), |s| ended(s, sha)).await?;
-    anyhow::ensure!(outcome == wanted, "the rollout of {} ended {outcome:?}, not {wanted:?}", sha.short());
-    Ok(())
-}
-
-/// An incident whose first cause is this commit.
-fn blamed(state: &LoopState, sha: &CommitSha) -> Option<()> {
-    let attributions = state.incidents.values().filter_map(|i| i.attribution.as_ref());
-    attributions.filter_map(|a| a.proposed.causes.first()).any(|c| c.sha.as_ref() == Some(sha)).then_some(())
-}
-
-fn settled(state: &LoopState, sha: &CommitSha) -> Option<()> {
-    let attributions = state.incidents.values().filter_map(|i| i.attribution.as_ref());
-    let mut confirmed =
-        attributions.filter(|a| a.standing == Standing::Confirmed).filter_map(|a| a.proposed.causes.first());
-    confirmed.any(|c| c.sha.as_ref() == Some(sha)).then_some(())
 }

@@ -112,7 +112,6 @@ impl Loop {
         deploy.logs = Some(observe.sink());
         deploy.metrics = Some(observe.answers());
         deploy.health = Some(observe.answers());
-        deploy.interval = JUDGE_INTERVAL;
         let deploy = lem_deploy::DeployService::new(deploy).await.map_err(|e| usage(chain(&e)))?;
         observe.watch(deploy.exposition());
 
@@ -235,9 +234,6 @@ impl Loop {
         }
     }
 }
-
-/// Length of an interval of evidence.
-const JUDGE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Two loops over one data directory would each run everything.
 fn lock(data: &Path) -> Result<File, Failure> {

@@ -54,8 +54,7 @@ async fn runs(the_loop: &Loop) -> Result<Vec<Value>> {
 fn release(release: &Release, incidents: &[Incident]) -> Value {
     let cause = incidents.iter().find_map(|i| {
         let attribution = i.attribution.as_ref()?;
-        let cause =
-            attribution.proposed.causes.first().filter(|c| c.deployment.as_ref() == Some(&release.plan.deployment))?;
+        let cause = attribution.named().filter(|c| c.deployment.as_ref() == Some(&release.plan.deployment))?;
         Some((attribution.proposed.onset.clone(), cause.sentence.clone()))
     });
     let finished = release.finished.as_ref().map(|(_, f)| f.outcome);
@@ -82,7 +81,7 @@ fn release(release: &Release, incidents: &[Incident]) -> Value {
 
 fn incident(incident: &Incident, the_loop: &Loop) -> Value {
     let id = &incident.detected.incident;
-    let cause = incident.attribution.as_ref().and_then(|a| a.proposed.causes.first());
+    let cause = incident.attribution.as_ref().and_then(|a| a.named());
     json!({
         "incident": id,
         "title": incident.detected.title,

@@ -3,6 +3,7 @@
 
 mod cli;
 mod clients;
+mod demo;
 mod generated;
 mod repository;
 mod up;
