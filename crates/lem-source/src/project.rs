@@ -9,7 +9,8 @@ use thiserror::Error;
 pub const CONFIG_FILE: &str = "lem.yaml";
 
 /// Sections that belong to a stage or to the program.
-const SECTIONS: [&str; 7] = ["pipeline", "deploy", "observe", "feedback", "ledger", "server", "optimize"];
+const SECTIONS: [&str; 9] =
+    ["provision", "pipeline", "deploy", "observe", "feedback", "ledger", "server", "optimize", "secure"];
 
 /// Why a project could not be read.
 #[derive(Debug, Error)]
