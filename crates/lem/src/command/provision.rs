@@ -36,7 +36,7 @@ pub(crate) async fn plan(cli: &Cli, arguments: &Plan, directory: &Path) -> Resul
     let sealed = environment.plan(&given(infrastructure)?, &options).await.map_err(failed)?;
     show(cli, &environment, &sealed)?;
     if arguments.detailed_exitcode && !sealed.plan().is_empty() {
-        return Err(Failure { code: 2, ..negative("") });
+        return Err(changes());
     }
     Ok(())
 }
@@ -97,14 +97,16 @@ pub(crate) async fn drift(cli: &Cli, arguments: &Infrastructure, directory: &Pat
     let drift = &sealed.plan().drift;
     match cli.output {
         Output::Text if drift.is_empty() => println!("No drift: what exists is what was applied."),
-        Output::Text => drift.iter().for_each(|change| {
-            let what = if change.after.is_some() {
-                change.attributes().join(", ")
-            } else {
-                "gone, or no longer what was applied".to_owned()
-            };
-            println!("{} ({}): {what}", change.address, change.place);
-        }),
+        Output::Text => {
+            for change in drift {
+                let what = if change.after.is_some() {
+                    change.attributes().join(", ")
+                } else {
+                    "gone, or no longer what was applied".to_owned()
+                };
+                println!("{} ({}): {what}", change.address, change.place);
+            }
+        }
         _ => {
             let loaded = environment.store().load().map_err(failed)?;
             println!("{:#}", planjson::plan(&sealed, &loaded.state)["resource_drift"]);
@@ -148,7 +150,11 @@ pub(crate) async fn state(cli: &Cli, arguments: &State, directory: &Path) -> Res
         StateCommand::List => {
             let loaded = store.load().map_err(failed)?;
             match cli.output {
-                Output::Text => loaded.state.objects.keys().for_each(|address| println!("{address}")),
+                Output::Text => {
+                    for address in loaded.state.objects.keys() {
+                        println!("{address}");
+                    }
+                }
                 _ => println!("{:#}", planjson::state(&loaded.state)),
             }
             for (address, operation) in &loaded.pending {
@@ -176,10 +182,10 @@ pub(crate) async fn state(cli: &Cli, arguments: &State, directory: &Path) -> Res
             }
             session.edit(|state| drop(state.objects.remove(address))).map_err(failed)
         }
-        StateCommand::Unlock { id } => match store.unlock(id).map_err(failed)? {
-            true => Ok(()),
-            false => Err(negative(format!("there is no lock {id}"))),
-        },
+        StateCommand::Unlock { id } => {
+            let freed = store.unlock(id).map_err(failed)?;
+            if freed { Ok(()) } else { Err(negative(format!("there is no lock {id}"))) }
+        }
     }
 }
 
@@ -190,6 +196,13 @@ fn no_object(address: &str) -> Failure {
 fn section(settings: &Settings) -> Result<Config, Failure> {
     let (config, found) = Config::read(lem_source::CONFIG_FILE, settings.project.section("provision"));
     if found.iter().any(lem_model::Diagnostic::is_error) { Err(invalid(found)) } else { Ok(config) }
+}
+
+/// There are changes, where Terraform's exit codes were asked for.
+fn changes() -> Failure {
+    let mut failure = negative("");
+    failure.code = 2;
+    failure
 }
 
 /// Whether an installed program plans and applies.
@@ -224,7 +237,7 @@ fn told_graph(cli: &Cli, graph: &ResourceGraph, detailed: bool) -> Result<(), Fa
             .collect();
         println!("{:#}", serde_json::Value::Array(rows));
     }
-    if detailed && changed().next().is_some() { Err(Failure { code: 2, ..negative("") }) } else { Ok(()) }
+    if detailed && changed().next().is_some() { Err(changes()) } else { Ok(()) }
 }
 
 async fn environment(directory: &Path, name: Option<&str>) -> Result<Environment, Failure> {
