@@ -62,6 +62,7 @@ pub struct Scope<'s> {
     /// `self`.
     pub self_value: Option<&'s Value>,
     frame: Option<&'s Frame<'s>>,
+    template: Option<&'s crate::value::Entries>,
 }
 
 /// A variable of a `for` or a dynamic block.
@@ -75,7 +76,7 @@ struct Frame<'s> {
 impl<'s> Scope<'s> {
     /// The top of a module.
     pub fn new(module: &'s Module, address: &'s ModuleAddress) -> Self {
-        Self { module, address, repetition: None, self_value: None, frame: None }
+        Self { module, address, repetition: None, self_value: None, frame: None, template: None }
     }
 
     /// The same for one instance of a resource or call.
@@ -96,7 +97,7 @@ impl<'s> Scope<'s> {
             }
             frame = f.outer;
         }
-        None
+        self.template?.get(name)
     }
 }
 

@@ -92,6 +92,8 @@ pub(crate) enum Param {
     Known,
     /// Anything, null included.
     Nullable,
+    /// Anything, null included, and everything in it is known.
+    Whole,
     /// As it is: unknown and marked values too.
     Raw,
 }
@@ -134,7 +136,7 @@ pub(crate) fn call(function: &Function, args: &[Value], context: &Context) -> Ou
 }
 
 fn take(param: Param, value: Value) -> Result<Value, Fault> {
-    if value.is_null() && param != Param::Nullable {
+    if value.is_null() && !matches!(param, Param::Nullable | Param::Whole) {
         return Err("the argument must not be null".into());
     }
     let ty = match param {

@@ -92,6 +92,7 @@ pub(super) fn attribute(value: &Value, name: &str, pos: &Pos) -> Evaluated {
     Ok(found.marked(mark))
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "errors of evaluation are boxed")]
 fn unsupported<'n>(name: &str, known: impl Iterator<Item = &'n str>, pos: &Pos) -> Box<lem_model::Diagnostic> {
     named_error("unsupported-attribute", format!("the object has no attribute \"{name}\""), name, known, pos)
 }
@@ -124,7 +125,7 @@ fn plain_index(value: &Value, key: &Value, pos: &Pos) -> Evaluated {
             };
             Ok(Value::unknown(ty, unknown.why.clone()))
         }
-        (Value::List(element, _), Value::Unknown(unknown)) | (Value::Map(element, _), Value::Unknown(unknown)) => {
+        (Value::List(element, _) | Value::Map(element, _), Value::Unknown(unknown)) => {
             Ok(Value::unknown(element.clone(), unknown.why.clone()))
         }
         (_, Value::Unknown(unknown)) => Ok(Value::unknown(Type::Any, unknown.why.clone())),

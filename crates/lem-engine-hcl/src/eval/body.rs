@@ -1,6 +1,10 @@
 //! Bodies of resources, providers and provisioners: arguments and blocks, dynamic ones included, become one object.
 
-use super::{Evaluated, Evaluator, Scope, error, expr::pairs, names::named_error};
+use super::{
+    Evaluated, Evaluator, Scope, error,
+    expr::{bind, pairs},
+    names::named_error,
+};
 use crate::syntax::{Attribute, Block, Body, Expr, ExprKind, Pos};
 use crate::value::{Entries, Type, Value, convert};
 use lem_model::Diagnostic;
@@ -242,7 +246,7 @@ impl BodyReader<'_> {
         let evaluator = self.evaluator;
         for (key, value) in found {
             let each = Value::object([("key".into(), key), ("value".into(), value)].into());
-            let bound = evaluator.bind(None, (&iterator, each), scope, &mut |scope| {
+            let bound = bind(None, (&iterator, each), scope, &mut |scope| {
                 let label = match block.body.attribute("labels") {
                     Some(labels) => evaluator.evaluate(&labels.expr, scope)?.items().and_then(<[_]>::first).cloned(),
                     None => None,

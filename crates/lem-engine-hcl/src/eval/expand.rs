@@ -191,6 +191,7 @@ fn limit(count: usize, expr: &Expr) -> Evaluated<()> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "errors of evaluation are boxed")]
 fn wrong(what: &str, e: crate::value::convert::ConvertError, expr: &Expr) -> Box<Diagnostic> {
     Box::new(Diagnostic::error("type-mismatch", format!("{what}: {e}"), expr.pos.place()))
 }

@@ -173,41 +173,9 @@ impl Evaluator<'_> {
         }
         let module = crate::config::Module::default();
         let address = crate::ModuleAddress::root();
-        let inner = Scope::new(&module, &address);
-        let value = self.with_frames(&mut entries.iter(), &inner, &|scope| self.evaluate(&template, scope))?;
+        let inner = Scope { template: Some(entries), ..Scope::new(&module, &address) };
+        let value = self.evaluate(&template, &inner)?;
         Ok(value.marked(mark))
-    }
-
-    fn with_frames(
-        &self,
-        rest: &mut dyn Iterator<Item = (&Arc<str>, &Value)>,
-        scope: &Scope<'_>,
-        work: &dyn Fn(&Scope<'_>) -> Evaluated,
-    ) -> Evaluated {
-        match rest.next() {
-            None => work(scope),
-            Some((name, value)) => {
-                let frame = Frame { name, value: value.clone(), outer: scope.frame };
-                self.with_frames(rest, &Scope { frame: Some(&frame), ..*scope }, work)
-            }
-        }
-    }
-
-    pub(super) fn bind(
-        &self,
-        key: Option<(&str, Value)>,
-        value: (&str, Value),
-        scope: &Scope<'_>,
-        work: &mut dyn FnMut(&Scope<'_>) -> Evaluated<()>,
-    ) -> Evaluated<()> {
-        let inner = Frame { name: value.0, value: value.1, outer: scope.frame };
-        match key {
-            None => work(&Scope { frame: Some(&inner), ..*scope }),
-            Some((name, key)) => {
-                let outer = Frame { name, value: key, outer: Some(&inner) };
-                work(&Scope { frame: Some(&outer), ..*scope })
-            }
-        }
     }
 
     fn for_expr(&self, f: &For, scope: &Scope<'_>) -> Evaluated {
@@ -222,7 +190,7 @@ impl Evaluator<'_> {
         let mut unknown: Option<Arc<str>> = None;
         for (key, value) in pairs {
             let key = f.key.as_deref().map(|name| (name, key));
-            self.bind(key, (&f.value, value), scope, &mut |scope| {
+            bind(key, (&f.value, value), scope, &mut |scope| {
                 match self.for_condition(f, scope)? {
                     Ok((false, hidden)) => {
                         mark |= hidden;
@@ -327,9 +295,26 @@ impl Evaluator<'_> {
         };
         for (key, value) in pairs {
             let key = f.key.as_deref().map(|name| (name, key));
-            self.bind(key, (&f.value, value), scope, &mut |scope| self.write(&f.parts, out, scope))?;
+            bind(key, (&f.value, value), scope, &mut |scope| self.write(&f.parts, out, scope))?;
         }
         Ok(())
+    }
+}
+
+/// Walks with the variables of one element bound.
+pub(super) fn bind(
+    key: Option<(&str, Value)>,
+    value: (&str, Value),
+    scope: &Scope<'_>,
+    work: &mut dyn FnMut(&Scope<'_>) -> Evaluated<()>,
+) -> Evaluated<()> {
+    let inner = Frame { name: value.0, value: value.1, outer: scope.frame };
+    match key {
+        None => work(&Scope { frame: Some(&inner), ..*scope }),
+        Some((name, key)) => {
+            let outer = Frame { name, value: key, outer: Some(&inner) };
+            work(&Scope { frame: Some(&outer), ..*scope })
+        }
     }
 }
 

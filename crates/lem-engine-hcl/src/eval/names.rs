@@ -344,6 +344,7 @@ fn repetition(root: &str, name: &str, pos: &Pos, scope: &Scope<'_>) -> Evaluated
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "errors of evaluation are boxed")]
 fn missing_resource(mode: Mode, kind: &str, name: &str, scope: &Scope<'_>, pos: &Pos) -> Box<Diagnostic> {
     let word = if mode == Mode::Data { "data source" } else { "resource" };
     let message = format!("there is no {word} {kind}.{name} in this module");
@@ -354,6 +355,7 @@ fn missing_resource(mode: Mode, kind: &str, name: &str, scope: &Scope<'_>, pos: 
 }
 
 /// An error about a name, with the nearest one that is known.
+#[expect(clippy::unnecessary_box_returns, reason = "errors of evaluation are boxed")]
 pub(super) fn named_error<'n>(
     code: &str,
     message: String,

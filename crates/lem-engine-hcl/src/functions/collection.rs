@@ -127,13 +127,14 @@ pub(super) fn contains(args: &[Value], _: &Context) -> Outcome {
 }
 
 pub(super) fn distinct(args: &[Value], _: &Context) -> Outcome {
+    let list = convert(&args[0], &Type::list(Type::Any)).map_err(|e| Fault::from(e.to_string()))?;
     let mut kept: Vec<Value> = vec![];
-    for item in members(args, 0)? {
+    for item in list.items().unwrap_or_default() {
         if !kept.iter().any(|k| same(k, item)) {
             kept.push(item.clone());
         }
     }
-    convert(&like(&args[0], kept), &Type::list(Type::Any)).map_err(|e| e.to_string().into())
+    Ok(like(&list, kept))
 }
 
 /// The index wraps around.
@@ -145,7 +146,8 @@ pub(super) fn element(args: &[Value], _: &Context) -> Outcome {
     if items.is_empty() {
         return Err(Fault::from("an empty list has no elements").at(0));
     }
-    Ok(items[whole(args, 1)?.rem_euclid(items.len() as i64) as usize].clone())
+    let index = usize::try_from(whole(args, 1)?).map_err(|_| Fault::from("an index is not negative").at(1))?;
+    Ok(items[index % items.len()].clone())
 }
 
 pub(super) fn flatten(args: &[Value], _: &Context) -> Outcome {

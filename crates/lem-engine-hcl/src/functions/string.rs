@@ -79,11 +79,11 @@ pub(super) fn title(args: &[Value], _: &Context) -> Outcome {
     let mut out = String::new();
     let mut before = ' ';
     for c in text(args, 0).chars() {
-        let inside = before.is_alphanumeric() || before == '_' || before == '\'';
+        let inside = before.is_alphanumeric() || before == '_' || !(before.is_ascii() || before.is_whitespace());
         if inside {
-            out.push(c)
+            out.push(c);
         } else {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         }
         before = c;
     }

@@ -1,6 +1,6 @@
 //! The table of functions.
 
-use super::Param::{self, *};
+use super::Param::{self, Any, Known, Nullable, Number, Raw, Text, Texts, Whole};
 use super::{Context, Outcome, collection, date, encoding, filesystem, hash, network, number, string, types};
 use crate::value::{Type, Value};
 
@@ -118,7 +118,7 @@ static FUNCTIONS: [Function; 118] = [
     function("issensitive", &[Raw], bool, types::issensitive),
     function("join", &[Text, Texts], text, string::join).rest(Texts),
     function("jsondecode", &[Text], any, encoding::jsondecode),
-    function("jsonencode", &[Nullable], text, encoding::jsonencode),
+    function("jsonencode", &[Whole], text, encoding::jsonencode),
     function("keys", &[Any], texts, collection::keys).keeps_marks(),
     function("length", &[Any], num, collection::length).keeps_marks(),
     function("log", &[Number, Number], num, number::log),
@@ -183,7 +183,7 @@ static FUNCTIONS: [Function; 118] = [
     function("uuidv5", &[Text, Text], text, hash::uuidv5),
     function("values", &[Any], any, collection::values).keeps_marks(),
     function("yamldecode", &[Text], any, encoding::yamldecode),
-    function("yamlencode", &[Nullable], text, encoding::yamlencode),
+    function("yamlencode", &[Whole], text, encoding::yamlencode),
     function("zipmap", &[Texts, Any], any, collection::zipmap).keeps_marks(),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::{Fault, Outcome, encoding};
 use crate::value::{Entries, Value, json::encode_text};
-use lem_engine_yaml::{DuplicateKeys, MergeKeys, Node, Options, Resolved, parse};
+use lem_engine_yaml::{DuplicateKeys, MergeKeys, Node, Options, Resolved, Style, parse};
 use std::sync::Arc;
 
 /// One document under the core schema.
@@ -38,6 +38,11 @@ fn node(tree: &Node) -> Outcome {
         Some("str") => return Ok(Value::string(&scalar.text)),
         Some(other) => return Err(format!("the tag \"{other}\" is not supported").into()),
     }
+    if scalar.style == Style::Plain
+        && let Some(value) = older(&scalar.text)
+    {
+        return Ok(value);
+    }
     match scalar.resolve() {
         Resolved::Null => Ok(Value::null()),
         Resolved::Bool(value) => Ok(Value::Bool(value)),
@@ -47,6 +52,17 @@ fn node(tree: &Node) -> Outcome {
             .or_else(|| crate::value::Number::from_f64(value).ok().map(Value::Number))
             .ok_or_else(|| "a number is not finite".into()),
     }
+}
+
+/// What plain scalars mean beyond the core schema: the words and dates of YAML 1.1.
+fn older(text: &str) -> Option<Value> {
+    match text {
+        "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Some(Value::Bool(true)),
+        "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Some(Value::Bool(false)),
+        _ => {}
+    }
+    let date: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
+    Some(Value::string(format!("{date}T00:00:00Z")))
 }
 
 /// Block style with every text and key in quotes, texts of several lines as literals.

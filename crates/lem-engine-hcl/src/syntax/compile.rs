@@ -8,6 +8,7 @@ use hcl_edit::expr::{self, Expression, ObjectKey, Traversal, TraversalOperator};
 use hcl_edit::structure;
 use hcl_edit::template::{Directive, Element, Strip, Template};
 use lem_model::Diagnostic;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,18 +43,11 @@ impl<'a> Compiler<'a> {
 
     pub(super) fn body(&mut self, body: &structure::Body) -> Body {
         let mut made = Body::default();
-        let mut seen: HashMap<Arc<str>, Pos> = HashMap::new();
         for part in body {
             match part {
                 structure::Structure::Attribute(attribute) => {
                     let pos = self.pos(attribute.key.span());
                     let name = self.name(attribute.key.as_str());
-                    if let Some(first) = seen.get(&name) {
-                        let message = format!("\"{name}\" is already set at {}", first.place());
-                        self.diagnostics.push(Diagnostic::error("attribute-redefined", message, pos.place()));
-                        continue;
-                    }
-                    seen.insert(Arc::clone(&name), pos.clone());
                     let expr = self.expression(&attribute.value);
                     made.attributes.push(Attribute { name, expr, pos });
                 }
@@ -91,11 +85,11 @@ impl<'a> Compiler<'a> {
             Expression::Object(object) => ExprKind::Object(self.object(object)),
             Expression::StringTemplate(template) => {
                 let elements: Vec<&Element> = template.iter().collect();
-                self.template_kind(&elements)
+                self.template_kind(&elements, Literals::Quoted)
             }
             Expression::HeredocTemplate(heredoc) => {
                 let elements: Vec<&Element> = heredoc.template.iter().collect();
-                self.template_kind(&elements)
+                self.template_kind(&elements, Literals::Plain)
             }
             Expression::Parenthesis(inner) => {
                 let inner = self.expression(inner.inner());
@@ -225,15 +219,15 @@ impl<'a> Compiler<'a> {
 
     pub(super) fn bare_template(&mut self, template: &Template) -> Expr {
         let elements: Vec<&Element> = template.iter().collect();
-        let kind = self.template_kind(&elements);
+        let kind = self.template_kind(&elements, Literals::Plain);
         let whole = 0..self.lines.text().len();
         self.make(kind, Some(whole))
     }
 
     /// A template without interpolations is a constant; one that is a single interpolation stays a template, which
     /// returns its value unconverted.
-    fn template_kind(&mut self, elements: &[&Element]) -> ExprKind {
-        let parts = self.parts(elements);
+    fn template_kind(&mut self, elements: &[&Element], literals: Literals) -> ExprKind {
+        let parts = self.parts(elements, literals);
         match parts.as_slice() {
             [] => ExprKind::Literal(Value::string("")),
             [Part::Text(text)] => ExprKind::Literal(Value::string(text)),
@@ -241,19 +235,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn parts(&mut self, elements: &[&Element]) -> Vec<Part> {
+    fn parts(&mut self, elements: &[&Element], literals: Literals) -> Vec<Part> {
         let mut parts = vec![];
         for (i, element) in elements.iter().enumerate() {
             match element {
                 Element::Literal(text) => {
                     let before = i.checked_sub(1).is_some_and(|b| strips(elements[b]).1);
                     let after = elements.get(i + 1).is_some_and(|e| strips(e).0);
-                    let mut text = text.as_str();
+                    let read: Cow<'_, str> =
+                        if literals == Literals::Escaped { unescape(text).into() } else { text.as_str().into() };
+                    let mut text = &*read;
                     if before {
-                        text = trim_start(text);
+                        text = text.trim_start();
                     }
                     if after {
-                        text = trim_end(text);
+                        text = text.trim_end();
                     }
                     if !text.is_empty() {
                         parts.push(Part::Text(text.into()));
@@ -262,56 +258,89 @@ impl<'a> Compiler<'a> {
                 Element::Interpolation(interpolation) => {
                     parts.push(Part::Interpolation(self.expression(&interpolation.expr)));
                 }
-                Element::Directive(directive) => parts.push(self.directive(directive)),
+                Element::Directive(directive) => parts.push(self.directive(directive, literals)),
             }
         }
         parts
     }
 
-    fn directive(&mut self, directive: &Directive) -> Part {
+    fn directive(&mut self, directive: &Directive, literals: Literals) -> Part {
+        let literals = if literals == Literals::Plain { literals } else { Literals::Escaped };
         match directive {
             Directive::If(d) => {
                 let condition = self.expression(&d.if_expr.cond_expr);
                 let close = d.else_expr.as_ref().map_or(d.endif_expr.strip, |e| e.strip);
-                let yes = self.inner(&d.if_expr.template, d.if_expr.strip, close);
-                let no = d.else_expr.as_ref().map(|e| self.inner(&e.template, e.strip, d.endif_expr.strip));
+                let yes = self.inner(&d.if_expr.template, d.if_expr.strip, close, literals);
+                let no = d.else_expr.as_ref().map(|e| self.inner(&e.template, e.strip, d.endif_expr.strip, literals));
                 Part::If(Box::new((condition, yes, no.unwrap_or_default())))
             }
             Directive::For(d) => Part::For(Box::new(ForPart {
                 key: d.for_expr.key_var.as_ref().map(|k| self.name(k.as_str())),
                 value: self.name(d.for_expr.value_var.as_str()),
                 collection: self.expression(&d.for_expr.collection_expr),
-                parts: self.inner(&d.for_expr.template, d.for_expr.strip, d.endfor_expr.strip),
+                parts: self.inner(&d.for_expr.template, d.for_expr.strip, d.endfor_expr.strip, literals),
             })),
         }
     }
 
     /// The template between two tags, whose `~` trims its ends.
-    fn inner(&mut self, template: &Template, open: Strip, close: Strip) -> Vec<Part> {
+    fn inner(&mut self, template: &Template, open: Strip, close: Strip, literals: Literals) -> Vec<Part> {
         let elements: Vec<&Element> = template.iter().collect();
-        let mut parts = self.parts(&elements);
+        let mut parts = self.parts(&elements, literals);
         if open.strip_end()
             && matches!(elements.first(), Some(Element::Literal(_)))
             && let Some(Part::Text(text)) = parts.first_mut()
         {
-            *text = trim_start(text).into();
+            *text = text.trim_start().into();
         }
         if close.strip_start()
             && matches!(elements.last(), Some(Element::Literal(_)))
             && let Some(Part::Text(text)) = parts.last_mut()
         {
-            *text = trim_end(text).into();
+            *text = text.trim_end().into();
         }
         parts
     }
 }
 
-fn trim_start(text: &str) -> &str {
-    text.trim_start()
+/// What the texts of a template still need. Between the directives of a quoted template the parser leaves escapes as
+/// they are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Literals {
+    /// A heredoc or file: no escapes.
+    Plain,
+    /// Quoted, escapes already read.
+    Quoted,
+    /// Quoted, escapes still to be read.
+    Escaped,
 }
 
-fn trim_end(text: &str) -> &str {
-    text.trim_end()
+/// Reads the escapes of quoted text; what is no escape stays.
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let code = |digits: usize| {
+            let number = u32::from_str_radix(after.get(1..=digits)?, 16).ok()?;
+            Some((char::from_u32(number)?, digits + 1))
+        };
+        let found = match after.chars().next() {
+            Some('n') => Some(('\n', 1)),
+            Some('r') => Some(('\r', 1)),
+            Some('t') => Some(('\t', 1)),
+            Some(c @ ('"' | '\\')) => Some((c, 1)),
+            Some('u') => code(4),
+            Some('U') => code(8),
+            _ => None,
+        };
+        let (c, used) = found.unwrap_or(('\\', 0));
+        out.push(c);
+        rest = &after[used..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Whether a tag trims the text before it, and the text after it.

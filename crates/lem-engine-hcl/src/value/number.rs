@@ -98,12 +98,12 @@ impl Number {
         Self::from_big(if text.starts_with('-') { -big } else { big })
     }
 
-    /// From a float of 64 bits, exactly.
+    /// From a float of 64 bits: the shortest decimal that reads back as the same float.
     pub fn from_f64(value: f64) -> Result<Self, NumberError> {
         if value.fract() == 0.0 && value.abs() < 9e15 {
             return Ok(Self::from(value as i64));
         }
-        Self::from_big(Big::try_from(value).map_err(|_| NumberError::NotFinite)?)
+        if value.is_finite() { Self::parse(&value.to_string()) } else { Err(NumberError::NotFinite) }
     }
 
     /// From an unsigned number of 64 bits.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 /// Compares two values: numbers by size, text by bytes, known before null before unknown.
 pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
-    use Value::*;
+    use Value::{Bool, List, Map, Number, Object, Set, String, Tuple};
     match (a.revealed(), b.revealed()) {
         (Bool(a), Bool(b)) => a.cmp(b),
         (Number(a), Number(b)) => a.cmp(b),

@@ -105,18 +105,18 @@ fn one(letter: char, verb: &Verb, arg: &Value, at: usize) -> Result<String, Faul
         if value.is_null() { Err(Fault::from("null cannot be formatted by this verb").at(at)) } else { Ok(value) }
     };
     let number = || to(&Type::Number).map(|v| v.as_number().cloned().unwrap_or_else(|| Number::from(0)));
+    let whole = || {
+        let number = number()?;
+        if number.is_whole() { Ok(number) } else { Err(Fault::from("a whole number is required").at(at)) }
+    };
     match letter {
         'v' => plain(verb, arg),
         't' => Ok(pad(verb, &convert_text(&to(&Type::Bool)?))),
         's' => Ok(pad(verb, &cut(verb, &convert_text(&to(&Type::String)?)))),
         'q' => Ok(pad(verb, &encode_text(&Value::string(cut(verb, &convert_text(&to(&Type::String)?)))))),
-        'd' => Ok(pad_number(verb, &number()?.truncate().to_string())),
+        'd' => Ok(pad_number(verb, &whole()?.to_string())),
         'b' | 'o' | 'x' | 'X' => {
-            if letter != 'b' && letter != 'o' && matches!(arg.revealed(), Value::String(_)) {
-                let hex = hex::encode(convert_text(arg).as_bytes());
-                return Ok(pad(verb, &if letter == 'X' { hex.to_uppercase() } else { hex }));
-            }
-            let Some(whole) = number()?.truncate().as_i64() else {
+            let Some(whole) = whole()?.as_i64() else {
                 return Err(Fault::from("the number is too large for this verb").at(at));
             };
             let sign = if whole < 0 { "-" } else { "" };
@@ -214,13 +214,23 @@ fn general(number: &Number, precision: Option<usize>, letter: char) -> String {
                 if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
             }
         }
-        None if !(-4..21).contains(&size) => {
-            let text = format!("{value:e}");
-            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let number: i32 = exponent.parse().unwrap_or(0);
-            format!("{mantissa}e{}{:02}", if number < 0 { '-' } else { '+' }, number.abs())
-        }
+        None if !(-4..6).contains(&size) => scientific(number),
         None => number.to_string(),
     };
     if letter == 'G' { text.to_uppercase() } else { text }
+}
+
+/// One digit before the point and as many behind it as the number has.
+fn scientific(number: &Number) -> String {
+    let text = number.abs().to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = format!("{whole}{fraction}");
+    let first = digits.find(|c| c != '0').unwrap_or(0);
+    let exponent = whole.len() as i64 - 1 - first as i64;
+    let digits = digits[first..].trim_end_matches('0');
+    let (head, tail) = digits.split_at(digits.len().min(1));
+    let point = if tail.is_empty() { "" } else { "." };
+    let sign = if number.signum() < 0 { "-" } else { "" };
+    let direction = if exponent < 0 { '-' } else { '+' };
+    format!("{sign}{head}{point}{tail}e{direction}{:02}", exponent.abs())
 }
