@@ -54,6 +54,14 @@ if [ "$what" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
 fi
 
 if [ "$what" = bench ]; then
+  peer=${XDG_CACHE_HOME:-$HOME/.cache}/lemniscate/checkov
+  if [ ! -x "$peer/bin/checkov" ]; then
+    say "installing checkov, the peer of the scan benchmark, into $peer"
+    python3 -m venv "$peer" && "$peer/bin/pip" install --quiet checkov
+  fi
+fi
+
+if [ "$what" = bench ]; then
   # Only unpacked: installing the package would start its service.
   peer=${XDG_CACHE_HOME:-$HOME/.cache}/lemniscate/prometheus
   if [ ! -x "$peer/prometheus" ] && ! command -v prometheus >/dev/null; then
@@ -95,5 +103,4 @@ if [ "$what" = test ] && [ ! -x "$clients/bin/promtool" ]; then
   install -m 755 "$unpacked/usr/bin/promtool" "$clients/bin/promtool"
   rm -rf "$unpacked"
 fi
-
 say "ready for: $what"

@@ -90,6 +90,17 @@ impl PublicKey {
         Ok(Self { name: name.to_owned(), key })
     }
 
+    /// Its id, as notes and envelopes quote it.
+    pub fn id(&self) -> String {
+        format!("{}+{}", self.name, hex::encode(key_id(&self.name, &self.key)))
+    }
+
+    /// Whether this key signed these bytes with [`PrivateKey::sign_statement`].
+    pub fn signed_statement(&self, encoded: &[u8], signature: &[u8]) -> bool {
+        let signature = Signature::from_slice(signature);
+        signature.is_ok_and(|signature| self.key.verify_strict(encoded, &signature).is_ok())
+    }
+
     /// Checks that the note carries this key's signature and that it holds. Other signatures are ignored.
     pub fn check(&self, checkpoint: &SignedCheckpoint) -> Result<(), LedgerError> {
         let wrong = |why: &str| LedgerError::malformed("checkpoint", why);
@@ -151,6 +162,12 @@ impl PrivateKey {
         data.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
         let note = format!("{text}\n\u{2014} {} {}\n", self.name, BASE64.encode(data));
         SignedCheckpoint { origin: self.name.clone(), size, root: *root, note }
+    }
+
+    /// Signs a statement. What is given must name its own type, as DSSE's pre-authentication encoding does, so that it
+    /// can never be taken for a checkpoint.
+    pub fn sign_statement(&self, encoded: &[u8]) -> [u8; 64] {
+        self.key.sign(encoded).to_bytes()
     }
 
     fn write(&self) -> String {
