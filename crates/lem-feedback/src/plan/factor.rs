@@ -18,8 +18,9 @@ pub const UNKNOWN: f64 = 0.3;
 pub const RATIO_FLOOR: f64 = 0.01;
 /// Where a z stops counting.
 const Z_CAP: f64 = 50.0;
-/// Failures without which a cohort says nothing.
-const MIN_FAILURES: u64 = 8;
+/// Failures without which a cohort says nothing. The test is exact, so few are enough; below this one client could be all
+/// of them.
+const MIN_FAILURES: u64 = 5;
 /// Requests per cohort without which it says nothing.
 pub const MIN_COHORT: u64 = 50;
 /// Signal of failing requests.
@@ -151,9 +152,7 @@ fn split(series: &Series, onset: &Onset) -> (Vec<f64>, Vec<f64>) {
 
 /// Whether failures concentrate on the candidate's version.
 pub fn cohort(candidate: &Candidate, cohorts: &[CohortCount]) -> Factor {
-    let Some(version) = &candidate.version else {
-        return factor("cohort", 1.0, "changes every version alike: there is none to compare".into());
-    };
+    let Some(version) = &candidate.version else { return alike(cohorts) };
     let (total, bad) = cohorts.iter().fold((0, 0), |(t, b), c| (t + c.total, b + c.bad.min(c.total)));
     let (total_in, bad_in) = of_version(cohorts, version.as_str());
     let others = total - total_in;
@@ -174,6 +173,24 @@ pub fn cohort(candidate: &Candidate, cohorts: &[CohortCount]) -> Factor {
     }
     // Between the two: as far as the failures lean, within the same bounds.
     factor("cohort", ratio.clamp(0.25, 2.0), sentence)
+}
+
+/// What changes every version alike should make them all fail: failures of one version alone speak against it.
+fn alike(cohorts: &[CohortCount]) -> Factor {
+    let (total, bad) = cohorts.iter().fold((0, 0), |(t, b), c| (t + c.total, b + c.bad.min(c.total)));
+    let versions: BTreeSet<&String> = cohorts.iter().filter_map(|c| c.cohort.get("version")).collect();
+    for version in versions.into_iter().filter(|_| bad >= MIN_FAILURES) {
+        let (total_in, bad_in) = of_version(cohorts, version);
+        let enough = total_in >= 1 && total - total_in >= MIN_COHORT;
+        let concentrated =
+            enough && bad_in as f64 / bad as f64 >= 0.9 && fisher_greater(bad_in, total_in, bad, total) < 0.001;
+        if concentrated {
+            let sentence =
+                format!("changes every version alike, and {bad_in} of {bad} failing requests are on {version}");
+            return factor("cohort", 0.25, sentence);
+        }
+    }
+    factor("cohort", 1.0, "changes every version alike: there is none to compare".into())
 }
 
 /// `(confirmed + 1) / (seen + 2)` of the kind, relative to the mean over kinds.

@@ -108,7 +108,35 @@ pub fn sentence(event: &Event) -> String {
         "action.taken" => text("sentence"),
         "action.refused" => format!("no automatic {}: {}", text("kind"), text("why")),
         "artifact.quarantined" => format!("artifact of {} quarantined: {}", text("version"), text("why")),
-        "apply.finished" => format!("apply of {} in {} ended", text("root"), text("environment")),
+        "plan.finished" => format!("plan of {} for {}: {}", text("root"), text("environment"), counts(content)),
+        "apply.started" => format!("apply of {} in {} started", text("root"), text("environment")),
+        "apply.finished" => format!("apply of {} in {} ended: {}", text("root"), text("environment"), counts(content)),
+        "drift.checked" => match listed(content, "changes") {
+            0 => format!("no drift in {} of {}", text("root"), text("environment")),
+            n => format!("{n} objects of {} in {} are not as applied", text("root"), text("environment")),
+        },
+        "infrachange.requested" => format!("change of {} asked for: {}", text("environment"), text("description")),
+        "scan.finished" => format!("scan of {}: {}", short(text("sha")), findings(content)),
+        "exception.granted" => format!("a finding is accepted for a time by {}", text("by")),
+        "gate.decided" => format!("gate of {}: {} ({})", text("gate"), text("answer"), list(content, "reasons")),
+        "attestation.recorded" => format!("signed statement about {}: {}", text("artifact"), text("predicate")),
+        "secret.changed" => format!("secret {} {} by {}", text("secret"), text("action"), text("by")),
+        "lease.issued" => format!("secret {} lent to {}", text("secret"), text("to")),
+        "lease.revoked" => format!("lease ended: {}", text("why")),
+        "cost.estimated" => format!(
+            "{} costs {} a month, was {}",
+            text("environment"),
+            money(content, "after"),
+            money(content, "before")
+        ),
+        "budget.exceeded" => format!(
+            "budget {} is exceeded: {} of {}",
+            text("budget"),
+            money(content, "estimate"),
+            money(content, "limit")
+        ),
+        "recommendation.created" => format!("advice on {}: {}", text("target"), text("sentence")),
+        "recommendation.moved" => format!("advice {} is {}: {}", text("recommendation"), text("standing"), text("why")),
         "drift.requested" => format!("check for drift in {} asked for: {}", text("environment"), text("reason")),
         "recommendation.requested" => format!("advice on {} asked for: {}", text("target"), text("reason")),
         "testgap.raised" => format!("missing test: {}", text("wanted")),
@@ -132,6 +160,40 @@ fn weights(content: Option<&serde_json::Value>) -> String {
     let list = content.and_then(|c| c.get("weights")).and_then(|w| w.as_array()).cloned().unwrap_or_default();
     let part = |w: &serde_json::Value| format!("{} {} %", w["version"].as_str().unwrap_or("?"), w["weight"]);
     list.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+fn listed(content: Option<&serde_json::Value>, key: &str) -> usize {
+    content.and_then(|c| c.get(key)).and_then(|l| l.as_array()).map_or(0, Vec::len)
+}
+
+fn list(content: Option<&serde_json::Value>, key: &str) -> String {
+    let all = content.and_then(|c| c.get(key)).and_then(|l| l.as_array()).cloned().unwrap_or_default();
+    all.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// `2 to create, 1 to update`, in the words a plan has for what it does.
+fn counts(content: Option<&serde_json::Value>) -> String {
+    let of =
+        |key: &str| content.and_then(|c| c.get("counts")).and_then(|c| c.get(key)).and_then(serde_json::Value::as_u64);
+    let parts: Vec<String> = ["create", "update", "replace", "delete"]
+        .into_iter()
+        .filter_map(|key| of(key).filter(|n| *n > 0).map(|n| format!("{n} {key}")))
+        .collect();
+    if parts.is_empty() { "no changes".to_owned() } else { parts.join(", ") }
+}
+
+fn findings(content: Option<&serde_json::Value>) -> String {
+    let all = content.and_then(|c| c.get("findings")).and_then(|l| l.as_array()).cloned().unwrap_or_default();
+    let open: Vec<_> = all.iter().filter(|f| f["standing"]["state"] == "open").collect();
+    let of = |severity: &str| open.iter().filter(|f| f["severity"] == severity).count();
+    format!("{} open findings, {} critical and {} high", open.len(), of("critical"), of("high"))
+}
+
+fn money(content: Option<&serde_json::Value>, key: &str) -> String {
+    let found = content
+        .and_then(|c| c.get(key))
+        .and_then(|m| serde_json::from_value::<lem_model::money::Money>(m.clone()).ok());
+    found.map_or_else(|| "unknown".to_owned(), |m| m.to_string())
 }
 
 fn annotation(content: Option<&serde_json::Value>) -> String {

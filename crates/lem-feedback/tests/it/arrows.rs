@@ -8,7 +8,7 @@ use lem_feedback::plan::safety::{Decision, decide};
 use lem_feedback::state::Incident;
 use lem_feedback::{Config, RollbackPolicy};
 use lem_model::fact::*;
-use lem_model::port::{NewPattern, Scope, Series};
+use lem_model::port::{CohortCount, NewPattern, Scope, Series};
 use lem_model::resource::ResourceAction;
 
 fn scope() -> Scope {
@@ -92,6 +92,30 @@ fn an_apply_is_a_candidate_beside_commits() {
     assert_eq!(named(&apply("production", &["shop"], 0), 990), None, "nothing changed");
     assert_eq!(named(&apply("production", &["shop"], 2), 1040), None, "began after the symptom did");
     assert!(named(&apply("production", &["shop"], 2), 1025).is_some(), "what counts is when it began, not its end");
+}
+
+#[test]
+fn failures_of_one_version_alone_speak_against_an_apply() {
+    let factor = |a: (u64, u64), b: (u64, u64)| {
+        let count = |version: &str, (total, bad): (u64, u64)| CohortCount {
+            cohort: [("version".to_owned(), version.to_owned())].into(),
+            total,
+            bad,
+        };
+        let mut story = Story::default();
+        story.tell(990, &apply("production", &["shop"], 2));
+        let evidence = Evidence { cohorts: vec![count("a", a), count("b", b)], ..Evidence::default() };
+        let ranking = ranked(&story, &evidence);
+        ranking.causes[0].factors.iter().find(|f| f.name == "cohort").map(|f| f.value)
+    };
+    for (a, b, expect, why) in [
+        ((600, 0), (400, 90), 0.25, "one version fails, and the ground is everybody's"),
+        ((600, 60), (400, 40), 1.0, "all fail alike"),
+        ((600, 0), (400, 4), 1.0, "four failures prove nothing"),
+        ((0, 0), (400, 90), 1.0, "nobody to compare with"),
+    ] {
+        assert_eq!(factor(a, b), Some(expect), "{why}");
+    }
 }
 
 #[test]
