@@ -191,6 +191,14 @@ impl Vault {
         open.tidy_leases(now)
     }
 
+    /// Names of the keys of a key-value secret, as people write its path; never a value. None when there is no such secret.
+    pub fn keys(&self, path: &str) -> Result<Vec<String>, VaultError> {
+        let now = self.options.clock.now();
+        let open = self.open.lock();
+        let found = open.as_ref().ok_or(VaultError::Sealed)?.current(path, now)?;
+        Ok(found.map_or_else(Vec::new, |(_, data)| data.keys().cloned().collect()))
+    }
+
     /// Names and versions of every key-value secret, with the leases on it; never a value.
     pub fn inventory(&self) -> Result<Vec<(String, u64, Vec<Lease>)>, VaultError> {
         let now = self.options.clock.now().as_second();

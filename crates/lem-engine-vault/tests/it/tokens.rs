@@ -109,6 +109,8 @@ fn a_secret_is_given_out_as_a_lease_and_ends_with_the_job() {
     let values: Vec<_> = leased.values.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(values, [("password", "hunter2"), ("port", "5432")]);
     assert!(!format!("{leased:?}").contains("hunter2"));
+    assert_eq!(rig.vault.keys("secret/shop").expect("open"), ["password", "port"]);
+    assert!(rig.vault.keys("secret/nothing").expect("open").is_empty());
     let seen = rig.write("sys/leases/lookup", json!({"lease_id": leased.lease.id}));
     assert_eq!(at(&seen, &["data", "ttl"]), 600);
     let listed = rig.list("sys/leases/lookup/secret/data/shop");

@@ -127,6 +127,9 @@ impl Serving<'_> {
 
     async fn lose(&mut self, run: &RunView, why: &str, outcome: Outcome) -> Result<(), PipelineError> {
         self.service.pipeline.engine().sweep(&run.run);
+        if let Some(secrets) = &self.service.secrets {
+            secrets.release(&holder(&run.run)).await?;
+        }
         let fact = PipelineFact::RunFinished(RunFinished {
             run: run.run.clone(),
             pipeline_name: run.pipeline.clone(),
@@ -374,11 +377,12 @@ impl Serving<'_> {
         self.say(PipelineFact::RunRejected(RunRejected { file, sha: sha.clone(), diagnostics })).await.map(|_| ())
     }
 
+    /// What a run is about, with its secrets as leases that end with it.
     async fn info(&self, run: RunId, number: u64) -> Result<RunInfo, PipelineError> {
         let mut secrets = IndexMap::new();
         if let Some(source) = &self.service.secrets {
             for name in source.names().await? {
-                if let Some(value) = source.secret(&name).await? {
+                if let Some(value) = source.lease(&name, &holder(&run)).await? {
                     secrets.insert(name, value);
                 }
             }
@@ -463,8 +467,14 @@ impl Serving<'_> {
             queued_ms: u64::try_from(waited).unwrap_or(0),
         };
         let engine = self.service.pipeline.engine().clone();
+        let secrets = self.service.secrets.clone();
         self.tasks.spawn(async move {
             engine.run(&plan, context).await;
+            if let Some(secrets) = secrets
+                && let Err(error) = secrets.release(&holder(&run)).await
+            {
+                tracing::error!(%run, %error, "the leases of a run did not end with it; they end by their time");
+            }
             if let Err(error) = journal.close().await {
                 tracing::error!(%run, %error, "the ledger did not take the end of a run; it counts as lost after a restart");
             }
@@ -472,6 +482,11 @@ impl Serving<'_> {
         });
         Ok(())
     }
+}
+
+/// Whom the secrets of a run are lent to.
+fn holder(run: &RunId) -> String {
+    format!("run:{run}")
 }
 
 /// What a request names.
