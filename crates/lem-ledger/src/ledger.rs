@@ -59,7 +59,8 @@ impl Options {
         }
     }
 
-    pub(crate) fn key_path(&self) -> PathBuf {
+    /// File with the key that signs.
+    pub fn key_path(&self) -> PathBuf {
         self.data.join("ledger.key")
     }
 

@@ -87,6 +87,14 @@ impl ProvisionError {
     pub fn file(diagnostic: Diagnostic) -> Self {
         Self::Files(vec![diagnostic])
     }
+
+    /// The same as findings: those of the files, or one that says what went wrong.
+    pub fn diagnostics(self) -> Vec<Diagnostic> {
+        match self {
+            Self::Files(found) => found,
+            other => vec![Diagnostic::error("infrastructure", other.to_string(), lem_model::Place::default())],
+        }
+    }
 }
 
 /// Wraps an IO error with what was attempted on which path.

@@ -40,3 +40,4 @@ pub use execute::Environment;
 pub use graphs::Graphs;
 pub use kubernetes::MAX_OBJECTS;
 pub use service::ProvisionService;
+pub use terraform::of_plan as graph_of;

@@ -186,7 +186,7 @@ pub(crate) fn attribute(value: &Value) -> Attribute {
 }
 
 /// The graph of a native plan: what will be there, with what is there before.
-pub(crate) fn of_plan(sealed: &crate::plan::SealedPlan) -> ResourceGraph {
+pub fn of_plan(sealed: &crate::plan::SealedPlan) -> ResourceGraph {
     let target = &sealed.project().target;
     let entries = |object: &Option<lem_engine_hcl::value::Entries>| -> Option<IndexMap<String, Attribute>> {
         object.as_ref().map(|o| o.iter().map(|(k, v)| (k.to_string(), attribute(v))).collect())

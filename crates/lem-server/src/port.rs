@@ -251,17 +251,28 @@ pub struct Infrastructure {
     pub documentation: String,
 }
 
+/// What is known of money beyond the ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Costs {
+    /// Edition of the price book.
+    pub prices: String,
+    /// Its age in days.
+    pub prices_age_days: i64,
+    /// Budgets: name, environment, limit a month.
+    pub budgets: Vec<(String, String, lem_model::money::Money)>,
+    /// Known cost by service.
+    pub by_service: Vec<dto::CostRow>,
+    /// Known cost by team.
+    pub by_team: Vec<dto::CostRow>,
+}
+
 /// What provision and optimize know beyond the ledger, and the reports of all teams.
 #[async_trait]
 pub trait Surroundings: Send + Sync {
     /// Every root in every environment, read from the files as they are now.
     async fn infrastructure(&self) -> Result<Vec<Infrastructure>, PartError>;
-    /// Edition of the price book and its age in days.
-    fn prices(&self, now: jiff::Timestamp) -> (String, i64);
-    /// Budgets: name, environment, limit a month.
-    fn budgets(&self) -> Vec<(String, String, lem_model::money::Money)>;
-    /// Known cost by `service` or `team`, as last worked out.
-    fn costs(&self, by: &str) -> Vec<dto::CostRow>;
+    /// Prices, budgets and owners.
+    async fn costs(&self) -> Result<Costs, PartError>;
     /// The report of a team.
     async fn report(&self, team: lem_model::report::Team) -> Result<lem_model::report::TeamReport, PartError>;
 }

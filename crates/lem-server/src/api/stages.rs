@@ -4,7 +4,7 @@ use super::Params;
 use crate::app::App;
 use crate::dto::{self, ReportFile, ReportRow, ReportSection, TeamReportView};
 use crate::error::ApiError;
-use crate::port::Surroundings;
+use crate::port::{Costs, Surroundings};
 use crate::view;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -31,10 +31,12 @@ pub(crate) async fn secure(State(app): State<App>) -> Json<dto::SecureView> {
     Json(app.record.read(|r| view::secure::secure(r, now)))
 }
 
-pub(crate) async fn optimize(State(app): State<App>) -> Json<dto::OptimizeView> {
-    let now = app.parts.clock.now();
-    let surroundings = app.parts.surroundings.clone();
-    Json(app.record.read(|r| view::optimize::optimize(r, surroundings.as_deref(), now)))
+pub(crate) async fn optimize(State(app): State<App>) -> Result<Json<dto::OptimizeView>, ApiError> {
+    let costs = match &app.parts.surroundings {
+        Some(surroundings) => surroundings.costs().await?,
+        None => Costs::default(),
+    };
+    Ok(Json(app.record.read(|r| view::optimize::optimize(r, costs))))
 }
 
 #[derive(Deserialize)]

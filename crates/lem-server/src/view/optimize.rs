@@ -3,9 +3,8 @@
 use crate::dto::{
     BudgetRow, CostRow, MovedBy, OptimizeView, PipelineCost, RecommendationRow, SlowStep, State, Unpriced,
 };
-use crate::port::Surroundings;
+use crate::port::Costs;
 use crate::record::{Advice, At, Record};
-use jiff::Timestamp;
 use lem_model::fact::CostEstimated;
 use lem_model::money::Money;
 use std::collections::BTreeMap;
@@ -15,22 +14,21 @@ const RUNS_LOOKED_AT: usize = 50;
 /// Slowest steps that are shown.
 const SLOWEST_SHOWN: usize = 5;
 
-/// The page. What only the stage knows (price book, budgets, owners) comes from `surroundings`.
-pub fn optimize(record: &Record, surroundings: Option<&dyn Surroundings>, now: Timestamp) -> OptimizeView {
+/// The page: what the ledger says, with what only the stage knows.
+pub fn optimize(record: &Record, costs: Costs) -> OptimizeView {
     let newest = record.stages.newest_costs();
-    let (prices, prices_age_days) = surroundings.map_or_else(Default::default, |s| s.prices(now));
     let by_environment: Vec<CostRow> = newest.iter().map(|(name, cost)| environment(record, name, cost)).collect();
     let unpriced = newest.values().flat_map(|c| &c.fact.unknown);
     OptimizeView {
-        prices,
-        prices_age_days,
+        prices: costs.prices,
+        prices_age_days: costs.prices_age_days,
         monthly: total(newest.values().map(|c| &c.fact.after)).as_ref().map(Into::into),
         monthly_before: total(newest.values().map(|c| &c.fact.before)).as_ref().map(Into::into),
-        by_service: surroundings.map(|s| s.costs("service")).unwrap_or_default(),
-        by_team: surroundings.map(|s| s.costs("team")).unwrap_or_default(),
+        by_service: costs.by_service,
+        by_team: costs.by_team,
         by_environment,
         unpriced: unpriced.map(|u| Unpriced { address: u.address.clone(), reason: u.reason.clone() }).collect(),
-        budgets: budgets(record, surroundings, &newest),
+        budgets: budgets(record, costs.budgets, &newest),
         recommendations: record.stages.advice.values().rev().map(recommendation).collect(),
         pipelines: pipelines(record),
     }
@@ -60,10 +58,9 @@ fn environment(record: &Record, name: &str, cost: &At<CostEstimated>) -> CostRow
 
 fn budgets(
     record: &Record,
-    surroundings: Option<&dyn Surroundings>,
+    all: Vec<(String, String, Money)>,
     newest: &BTreeMap<String, &At<CostEstimated>>,
 ) -> Vec<BudgetRow> {
-    let all = surroundings.map(Surroundings::budgets).unwrap_or_default();
     all.into_iter()
         .map(|(budget, environment, limit)| {
             let estimate = newest.get(&environment).map(|c| c.fact.after.clone());
