@@ -1,6 +1,9 @@
 //! The command line as people type it. One place for names, help texts and defaults; `docs/reference/cli.md` is generated
 //! from it.
 
+pub mod provision;
+pub mod secure;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -143,6 +146,46 @@ pub enum Command {
         #[arg(long, default_value_t = 30)]
         days: u32,
     },
+    /// What the infrastructure costs a month, and what is not known of it.
+    Cost {
+        #[command(subcommand)]
+        command: Option<Cost>,
+    },
+    /// Recommendations: what can be cheaper, faster or safer, each with a patch.
+    Tune {
+        #[command(subcommand)]
+        command: Option<Tune>,
+    },
+    /// Says what an apply would do to the infrastructure.
+    Plan(provision::Plan),
+    /// Makes the infrastructure what its files say.
+    Apply(provision::Apply),
+    /// Destroys the infrastructure of an environment.
+    Destroy(provision::Apply),
+    /// Says whether what exists is what was applied; exit code 1 when not.
+    Drift(provision::Infrastructure),
+    /// Documents of a Terraform module as Markdown.
+    Docs(provision::Docs),
+    /// Looks into the state of an environment, and mends it.
+    State(provision::State),
+    /// Looks for what is unsafe: infrastructure, pipelines, packages, secrets. Works in any directory.
+    Scan(secure::Scan),
+    /// Prints the bill of materials (CycloneDX 1.6) of a directory.
+    Sbom {
+        /// Directory.
+        path: Option<PathBuf>,
+    },
+    /// Signed statements about artifacts.
+    #[command(subcommand)]
+    Attest(secure::Attest),
+    /// What is known about vulnerable packages, and of which day.
+    #[command(subcommand)]
+    Advisories(secure::Advisories),
+    /// Secrets: kept sealed, given to jobs and services as leases, served by the Vault API under /v1/.
+    #[command(subcommand)]
+    Secret(Secret),
+    /// The report of a team: engineering, qa, product, security, support or finance.
+    Report(Report),
     /// The tamper-evident record of everything.
     #[command(subcommand)]
     Ledger(Ledger),
@@ -306,4 +349,155 @@ pub enum Ledger {
         #[arg(long)]
         chain: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cost {
+    /// Every resource: quantity times price, with source and age.
+    Show {
+        /// A plan made by terraform show -json instead of the files.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// What a plan changes; exit code 1 when it breaks a budget.
+    Plan {
+        /// A plan made by terraform show -json; the files alone when not given.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// By service, environment or team; what nobody owns is a row of its own.
+    Allocate {
+        /// By what.
+        #[arg(long, value_enum, default_value_t = By::Service)]
+        by: By,
+        /// A plan made by terraform show -json instead of the files.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Budgets of lem.yaml; exit code 1 when one is broken.
+    Budget {
+        /// A plan made by terraform show -json instead of the files.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Writes the estimate as FOCUS 1.3, and what has no price beside it.
+    Export {
+        /// File.
+        #[arg(long, value_name = "FILE")]
+        focus: PathBuf,
+        /// A plan made by terraform show -json instead of the files.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Reads a bill in FOCUS form.
+    Import {
+        /// File.
+        file: PathBuf,
+    },
+    /// What the price book is made of.
+    Prices {
+        #[command(subcommand)]
+        command: Option<Prices>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    Service,
+    Environment,
+    Team,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Prices {
+    /// Writes a new dated layer and says what it changes; exit code 3 when the source is out of reach.
+    Update {
+        /// aws, azure, or a file of rows in JSON.
+        #[arg(long)]
+        from: String,
+        /// Region of the AWS list.
+        #[arg(long, default_value = "us-east-1")]
+        region: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tune {
+    /// Every recommendation with its standing.
+    List,
+    /// One of them, with evidence, risk and patch.
+    Show {
+        /// Recommendation.
+        id: String,
+    },
+    /// Writes its patch into the files.
+    Apply {
+        /// Recommendation.
+        id: String,
+    },
+    /// Says no.
+    Dismiss {
+        /// Recommendation.
+        id: String,
+        /// Why.
+        #[arg(long, default_value = "said on the command line")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Secret {
+    /// Paths and versions; never values.
+    List {
+        /// Only below this path.
+        path: Option<String>,
+    },
+    /// A secret, or one key of it. The reading is recorded.
+    Get {
+        /// Path, such as shop/database.
+        path: String,
+        /// Key.
+        key: Option<String>,
+    },
+    /// Writes a new version. Jobs see the keys of the path pipeline as ${{ secrets.KEY }}.
+    Set {
+        /// Path, such as shop/database.
+        path: String,
+        /// KEY=VALUE, KEY=@FILE, or KEY=- for standard input.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        values: Vec<String>,
+        /// Forget the keys that are not named.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Deletes the newest version, which can be undone, or everything.
+    Delete {
+        /// Path.
+        path: String,
+        /// All versions, for good.
+        #[arg(long)]
+        destroy: bool,
+    },
+    /// Who holds which secret until when.
+    Leases,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Team.
+    pub team: String,
+    /// Form; Markdown when neither this nor --output says.
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// File instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub into: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Md,
+    Html,
+    Csv,
+    Json,
 }

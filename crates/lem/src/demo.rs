@@ -4,6 +4,7 @@
 //! loop that `lem up` runs does the rest. This module only waits, tells and sums up.
 
 mod load;
+mod outer;
 mod repository;
 mod story;
 mod summary;
@@ -37,8 +38,14 @@ pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
     let summary = summary::sum_up(&stage.the_loop, &stage.counts).await;
     teller.end();
     let summary = match (told, summary) {
-        (Ok(()), Ok(summary)) => summary,
-        (Err(error), _) | (Ok(()), Err(error)) => {
+        (Ok(told), Ok(mut summary)) => {
+            summary["provision"] = told.outer.provision;
+            summary["secure"] = told.outer.secure;
+            summary["optimize"] = told.outer.optimize;
+            summary["reports"] = told.reports.into();
+            summary
+        }
+        (Err(error), _) | (Ok(_), Err(error)) => {
             stage.the_loop.stop().await;
             return Err(negative(format!("the demo broke off: {error:#}\nits state is in {}", kept.display())));
         }

@@ -4,12 +4,16 @@
 //! No stage logic lives here: a command reads or writes the ledger, or calls one stage.
 
 pub mod cli;
+mod client;
 mod command;
 mod demo;
 mod exit;
 mod print;
+mod reports;
+mod secrets;
 mod serve;
 mod settings;
+mod stages;
 mod up;
 mod watch;
 mod wiring;
@@ -51,6 +55,20 @@ async fn asynchronous(cli: &Cli, directory: &Path) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::demo(cli, arguments).await,
         Command::Run(arguments) => command::run::run(cli, arguments, directory).await,
         Command::Doctor => command::doctor::doctor(cli, directory),
+        Command::Cost { command } => command::optimize::cost(cli, command.as_ref(), directory).await,
+        Command::Tune { command } => command::optimize::tune(cli, command.as_ref(), directory).await,
+        Command::Plan(arguments) => command::provision::plan(cli, arguments, directory).await,
+        Command::Apply(arguments) => command::provision::apply(cli, arguments, directory, false).await,
+        Command::Destroy(arguments) => command::provision::apply(cli, arguments, directory, true).await,
+        Command::Drift(arguments) => command::provision::drift(cli, arguments, directory).await,
+        Command::Docs(arguments) => command::provision::docs(arguments, directory),
+        Command::State(arguments) => command::provision::state(cli, arguments, directory).await,
+        Command::Scan(arguments) => command::secure::scan(cli, arguments, directory).await,
+        Command::Sbom { path } => command::secure::sbom(path.as_deref(), directory),
+        Command::Attest(arguments) => command::secure::attest(cli, arguments),
+        Command::Advisories(arguments) => command::secure::advisories(cli, arguments).await,
+        Command::Secret(arguments) => command::secret::secret(cli, arguments, directory).await,
+        Command::Report(arguments) => command::report::report(cli, arguments, directory).await,
         Command::Ledger(arguments) => command::ledger::ledger(cli, arguments, directory).await,
         _ => command::local::local(cli, directory).await,
     }

@@ -3,6 +3,7 @@
 mod metrics;
 mod pages;
 mod runs;
+pub(crate) mod surroundings;
 mod watching;
 
 use crate::exit::{Failure, usage};
@@ -58,6 +59,8 @@ pub(crate) struct Stages<'a> {
     pub(crate) observe: &'a ObserveService,
     pub(crate) logs: LogBook,
     pub(crate) branch: &'a str,
+    pub(crate) surroundings: Arc<dyn lem_server::port::Surroundings>,
+    pub(crate) vault: Arc<lem_engine_vault::Vault>,
 }
 
 impl Door {
@@ -69,7 +72,14 @@ impl Door {
             .map_err(|_| usage(format!("{wanted:?} is no address to listen on; write one like {DEFAULT_LISTEN}")))?;
         let listener = lem_server::listen(address).await.map_err(|error| taken(&error))?;
         let address = listener.local_addr().map_err(|e| usage(e.to_string()))?;
-        Ok(Self { listener, address, token: token(&settings.data)? })
+        let token = token(&settings.data)?;
+        remember(&settings.data, address)?;
+        Ok(Self { listener, address, token })
+    }
+
+    /// The token of everything that writes.
+    pub(crate) fn token(&self) -> &str {
+        &self.token.text
     }
 
     /// Where people and tools find it.
@@ -122,6 +132,8 @@ fn parts(settings: &Settings, stages: &Stages<'_>) -> ServerParts {
     parts.dashboards = Some(Arc::new(pages::Imported(stages.observe.clone())));
     parts.reports = Some(Arc::new(pages::Published(settings.data.join("reports"))));
     parts.doctor = Some(Arc::new(pages::Looks(settings.project.root.clone())));
+    parts.surroundings = Some(stages.surroundings.clone());
+    parts.vault = Some(stages.vault.clone());
     parts
 }
 
@@ -142,6 +154,28 @@ fn taken(error: &ServerError) -> Failure {
         ));
     }
     usage(format!("cannot listen on {address}: {source}"))
+}
+
+/// File with the address of the running server, in the data directory.
+const ADDRESS_FILE: &str = "server.json";
+
+/// Leaves a note for commands that talk to the server.
+fn remember(data: &Path, address: SocketAddr) -> Result<(), Failure> {
+    let path = data.join(ADDRESS_FILE);
+    let text = format!("{{\"url\": \"http://{address}\"}}\n");
+    std::fs::write(&path, text).map_err(|e| usage(format!("cannot write {}: {e}", path.display())))
+}
+
+/// Where the server of a data directory is, or was last; `listen` when it never ran.
+pub(crate) fn address(data: &Path, listen: &str) -> String {
+    let text = std::fs::read_to_string(data.join(ADDRESS_FILE)).unwrap_or_default();
+    let note: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    note["url"].as_str().map_or_else(|| format!("http://{listen}"), str::to_owned)
+}
+
+/// The token of a data directory, which is made when there is none.
+pub(crate) fn token_text(data: &Path) -> Result<String, Failure> {
+    token(data).map(|token| token.text)
 }
 
 /// The token of the environment, or the one in the data directory, which is made when there is none.

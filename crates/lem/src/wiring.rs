@@ -3,8 +3,10 @@
 use crate::command::ledger::failed;
 use crate::command::run::pipeline_config;
 use crate::exit::{Failure, invalid, usage};
+use crate::serve::surroundings::Asked;
 use crate::serve::{Door, Stages};
 use crate::settings::Settings;
+use crate::stages::{Around, Given};
 use crate::watch::Watcher;
 use lem_engine_yaml::Reader;
 use lem_feedback::{Config as FeedbackConfig, FeedbackOptions, FeedbackService, LoopState};
@@ -45,6 +47,10 @@ pub(crate) struct Loop {
     feedback: FeedbackService,
     introduction: Vec<String>,
     url: String,
+    token: String,
+    environments: Vec<lem_provision::Environment>,
+    prices: Arc<lem_optimize::Pricer>,
+    vault: Arc<lem_engine_vault::Vault>,
     cancel: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     failure: watch::Receiver<Option<String>>,
@@ -58,7 +64,7 @@ pub(crate) struct Verified {
 }
 
 /// A stage at work.
-type Task = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+pub(crate) type Task = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 impl Loop {
     /// Reads the configuration, opens the ledger, starts every stage.
@@ -97,7 +103,18 @@ impl Loop {
         .map_err(observing)?;
         let pipeline = Pipeline::open(&settings.project.root, &settings.data.join("pipeline"), pipeline_settings);
         let artifacts = Arc::new(pipeline.artifacts());
-        let pipeline = PipelineService::new(pipeline, log.clone());
+        let around = Around::open(
+            &settings,
+            Given {
+                log: log.clone(),
+                repository: repository.clone(),
+                token: door.token().to_owned(),
+                symptoms: observe.answers(),
+                metrics: observe.answers(),
+            },
+        )
+        .await?;
+        let pipeline = PipelineService::new(pipeline, log.clone()).with_secrets(around.secrets.clone());
 
         let mut introduction = door.introduction();
         introduction.extend(self::introduction(&settings, &branch, &deploy_config));
@@ -112,6 +129,7 @@ impl Loop {
         deploy.logs = Some(observe.sink());
         deploy.metrics = Some(observe.answers());
         deploy.health = Some(observe.answers());
+        deploy.gate = Some(around.secure.gate());
         let deploy = lem_deploy::DeployService::new(deploy).await.map_err(|e| usage(chain(&e)))?;
         observe.watch(deploy.exposition());
 
@@ -123,7 +141,13 @@ impl Loop {
             kill_switch: settings.data.join("stop"),
         });
         let url = door.url();
+        let token = door.token().to_owned();
+        let provision = crate::stages::provision_config(&settings)?;
+        let quiet = crate::stages::environments(&settings, &provision, None, None)?;
+        let surroundings = Asked::new(settings.project.root.clone(), log.clone(), &around, quiet);
         let stages = Stages {
+            surroundings: Arc::new(surroundings),
+            vault: around.vault.clone(),
             ledger: &ledger,
             clock: &clock,
             feedback: feedback.state().clone(),
@@ -137,11 +161,13 @@ impl Loop {
         let cancel = CancellationToken::new();
         let (say, failure) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        let token = || cancel.clone();
-        let (one, two, three) = (token(), token(), token());
-        let (four, five, six) = (token(), token(), token());
+        let stop = || cancel.clone();
+        let (one, two, three) = (stop(), stop(), stop());
+        let (four, five, six) = (stop(), stop(), stop());
         let fed = feedback.clone();
-        let running: [(&'static str, Task); 6] = [
+        let (environments, prices, vault) =
+            (around.environments.clone(), around.optimize.prices(), around.vault.clone());
+        let mut running: Vec<(&'static str, Task)> = vec![
             ("observe", Box::pin(async move { observe.serve(one).await.map_err(|e| chain(&e)) })),
             (
                 "deploy",
@@ -155,6 +181,7 @@ impl Loop {
             ("watch", Box::pin(async move { watcher.watch(five).await.map_err(|e| e.to_string()) })),
             ("server", Box::pin(async move { server.serve(six).await.map_err(|e| chain(&e)) })),
         ];
+        running.extend(around.tasks(&cancel));
         for (name, task) in running {
             let say = say.clone();
             tasks.spawn(async move {
@@ -169,6 +196,10 @@ impl Loop {
             feedback,
             introduction,
             url,
+            token,
+            environments,
+            prices,
+            vault,
             cancel,
             tasks: Mutex::new(tasks),
             failure,
@@ -194,6 +225,26 @@ impl Loop {
     /// Where the report of an incident is.
     pub(crate) fn report_path(&self, incident: &IncidentId) -> PathBuf {
         self.settings.data.join("reports").join(format!("{incident}.md"))
+    }
+
+    /// Token of everything that writes, and root token of the secret store.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Environments that `lem.yaml` names; what is done with them is recorded.
+    pub(crate) fn environments(&self) -> &[lem_provision::Environment] {
+        &self.environments
+    }
+
+    /// Prices plans.
+    pub(crate) fn prices(&self) -> Arc<lem_optimize::Pricer> {
+        self.prices.clone()
+    }
+
+    /// The secret store.
+    pub(crate) fn vault(&self) -> &lem_engine_vault::Vault {
+        &self.vault
     }
 
     /// Where the web UI and the API are.

@@ -30,9 +30,15 @@ pub(crate) use tune::tune;
 /// Where CODEOWNERS files stand.
 const OWNERS: [&str; 4] = ["CODEOWNERS", ".github/CODEOWNERS", ".gitlab/CODEOWNERS", "docs/CODEOWNERS"];
 
-/// Evaluates infrastructure files. `None` while no stage of this build does.
-pub(crate) fn graphs() -> Option<Arc<dyn ResourceGraphs>> {
-    None
+/// Evaluates infrastructure files.
+pub(crate) fn graphs() -> Arc<dyn ResourceGraphs> {
+    Arc::new(lem_provision::Graphs)
+}
+
+/// Who owns which path of a repository.
+pub(crate) fn owners_of(root: &Path) -> CodeOwners {
+    let text = OWNERS.iter().find_map(|name| std::fs::read_to_string(root.join(name)).ok());
+    text.map_or_else(CodeOwners::default, |text| CodeOwners::read(&text))
 }
 
 /// Everything a command needs.
@@ -82,15 +88,11 @@ impl Desk {
     }
 
     pub(crate) async fn of_files(&self, directory: &Path) -> Result<Vec<ResourceGraph>, Failure> {
-        let source = graphs().ok_or_else(|| {
-            usage("this build does not evaluate infrastructure files; give a plan made by terraform show -json with --plan")
-        })?;
-        source.graphs(directory).await.map_err(|e| usage(e.to_string()))
+        graphs().graphs(directory).await.map_err(|e| usage(e.to_string()))
     }
 
     fn owners(&self) -> CodeOwners {
-        let text = OWNERS.iter().find_map(|name| std::fs::read_to_string(self.root.join(name)).ok());
-        text.map_or_else(CodeOwners::default, |text| CodeOwners::read(&text))
+        owners_of(&self.root)
     }
 
     fn attributed(&self, priced: &[Priced]) -> Vec<Attributed> {

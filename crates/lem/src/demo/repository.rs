@@ -35,8 +35,23 @@ impl DemoRepository {
         repository.git(&["config", "user.name", "Ada Example"])?;
         repository.git(&["config", "user.email", "ada@example.com"])?;
         repository.git(&["config", "commit.gpgsign", "false"])?;
+        repository.leak()?;
         repository.commit("feat: the shop\n\nA catalogue, a cart and prices.\n")?;
         Ok(repository)
+    }
+
+    /// A key that somebody commits and takes out again: gone from the tree, not from the history. It is made up anew
+    /// each time and opens nothing.
+    fn leak(&self) -> Result<()> {
+        const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let id: String =
+            uuid::Uuid::new_v4().as_bytes().iter().map(|b| char::from(DIGITS[usize::from(b % 32)])).collect();
+        let path = self.root.join("config.env");
+        write(&path, &format!("AWS_ACCESS_KEY_ID=AKIA{id}\n"))?;
+        self.git(&["add", "config.env"])?;
+        self.git(&["commit", "-q", "-m", "chore: settings for the price import"])?;
+        std::fs::remove_file(&path)?;
+        Ok(())
     }
 
     /// Puts one of the demo's commits on top: `2-one-connection`.
@@ -89,7 +104,13 @@ mod tests {
         let adapt = |name: &str, text: String| if name == "lem.yaml" { text.replace("8080", "18080") } else { text };
         let repository = DemoRepository::create(&root, adapt).unwrap();
         let shas = ["2-one-connection", "3-limit-lookups", "4-fix-limit"].map(|f| repository.change(f).unwrap());
-        assert_eq!(repository.git(&["rev-list", "--count", "HEAD"]).unwrap(), "4");
+        assert_eq!(
+            repository.git(&["rev-list", "--count", "HEAD"]).unwrap(),
+            "5",
+            "and one before them that leaks a key"
+        );
+        assert!(repository.git(&["log", "-p", "--all"]).unwrap().contains("AKIA"));
+        assert!(!root.join("config.env").exists());
         assert!(shas.iter().all(|sha| sha.len() == 40));
         assert!(std::fs::read_to_string(root.join("lem.yaml")).unwrap().contains("18080"));
         assert!(repository.change("9-nothing").is_err());

@@ -1,6 +1,7 @@
 //! The story, one function per chapter: what is done to the shop, and what the loop must have made of it before the next
 //! chapter begins.
 
+use super::outer::{self, Outer};
 use super::tell::Teller;
 use super::{Stage, load};
 use anyhow::Result;
@@ -15,22 +16,36 @@ const BASELINE: Duration = Duration::from_secs(12);
 /// Traffic between two chapters, so that one symptom does not run into the next.
 const BREATHER: Duration = Duration::from_secs(4);
 
+/// What the story leaves for the summary.
+pub(super) struct Told {
+    pub(super) outer: Outer,
+    /// Files with the teams' reports.
+    pub(super) reports: Vec<String>,
+}
+
 /// Tells it all; `rate` is in requests a second.
-pub(super) async fn tell(stage: &Stage, teller: &Teller, rate: u32) -> Result<()> {
-    first_release(stage, teller, rate).await?;
+pub(super) async fn tell(stage: &Stage, teller: &Teller, rate: u32) -> Result<Told> {
+    let outer = first_release(stage, teller, rate).await?;
     fails_under_load(stage, teller).await?;
     fails_with_all_the_traffic(stage, teller).await?;
     fix(stage, teller).await?;
-    reports(stage).await
+    reports(stage).await?;
+    teller.chapter("5  a report for every team");
+    let reports = outer::team_reports(stage, &stage.the_loop.root().join(".lem/reports/teams")).await?;
+    reports.iter().filter(|path| path.ends_with(".html")).for_each(|path| teller.say(path));
+    Ok(Told { outer, reports })
 }
 
-async fn first_release(stage: &Stage, teller: &Teller, rate: u32) -> Result<()> {
+/// The first release, and while traffic settles what the shop runs on.
+async fn first_release(stage: &Stage, teller: &Teller, rate: u32) -> Result<Outer> {
     teller.chapter("1  the shop goes out for the first time");
     stage.until("the first release", |s| s.releases.values().find_map(|r| r.promoted_at).map(drop)).await?;
     tokio::spawn(load::generate(stage.router.clone(), rate, stage.counts.clone(), stage.cancel_load.clone()));
     teller.say(&format!("{rate} requests a second arrive at {}", stage.router));
-    tokio::time::sleep(BASELINE).await;
-    Ok(())
+    let settled = tokio::time::sleep(BASELINE);
+    let outer = outer::tell(stage, teller).await?;
+    settled.await;
+    Ok(outer)
 }
 
 async fn fails_under_load(stage: &Stage, teller: &Teller) -> Result<()> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// What is worth a line; everything else is in the ledger.
-const TOLD: [&str; 27] = [
+const TOLD: [&str; 35] = [
     "change.merged",
     "pipelinerun.started",
     "pipelinerun.finished",
@@ -38,6 +38,14 @@ const TOLD: [&str; 27] = [
     "action.taken",
     "action.refused",
     "report.published",
+    "plan.finished",
+    "apply.finished",
+    "drift.checked",
+    "cost.estimated",
+    "budget.exceeded",
+    "scan.finished",
+    "secret.changed",
+    "recommendation.created",
 ];
 
 /// Writes to standard error, so that standard output stays data.

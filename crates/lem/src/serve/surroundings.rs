@@ -43,7 +43,11 @@ impl Asked {
         let planned = environment.plan(&Given::of_process(vec![]), &Options::default()).await;
         let graph = match planned {
             Ok(sealed) => lem_provision::graph_of(&sealed),
-            Err(error) => ResourceGraph { root: target.root_name.clone(), diagnostics: error.diagnostics(), ..ResourceGraph::default() },
+            Err(error) => ResourceGraph {
+                root: target.root_name.clone(),
+                diagnostics: error.diagnostics(),
+                ..ResourceGraph::default()
+            },
         };
         Infrastructure {
             root: target.root_name.clone(),
@@ -89,7 +93,9 @@ impl Surroundings for Asked {
             }
         }
         for graph in Graphs.graphs(&self.root).await.map_err(failed)? {
-            if graph.resources.is_empty() && graph.diagnostics.is_empty() || named.as_deref() == Some(graph.root.as_str()) {
+            if graph.resources.is_empty() && graph.diagnostics.is_empty()
+                || named.as_deref() == Some(graph.root.as_str())
+            {
                 continue;
             }
             let terraform = graph.resources.iter().any(|r| r.language == lem_model::resource::Language::Terraform);
@@ -123,7 +129,13 @@ impl Surroundings for Asked {
             budgets: config
                 .budgets
                 .iter()
-                .map(|b| (b.name.clone(), b.environment.as_ref().map_or_else(everywhere, ToString::to_string), b.monthly.clone()))
+                .map(|b| {
+                    (
+                        b.name.clone(),
+                        b.environment.as_ref().map_or_else(everywhere, ToString::to_string),
+                        b.monthly.clone(),
+                    )
+                })
                 .collect(),
             by_service: rows(shares(&attributed, Dimension::Service, &config.currency)),
             by_team: rows(shares(&attributed, Dimension::Team, &config.currency)),
