@@ -61,7 +61,7 @@ fn ec2(table: &Value, instances: &BTreeMap<String, Instance>, book: &mut Book) {
         let confirmed = units.filter(|u| agrees(*u)).count() >= 2;
         for (kind, price, unit) in sizes {
             let shown = match price {
-                p if p == 0.0 => "0".to_owned(),
+                0.0 => "0".to_owned(),
                 p if confirmed && agrees(unit) => number(p),
                 _ => "?".to_owned(),
             };

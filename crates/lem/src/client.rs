@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Environment variable with the address of a server.
 const SERVER_VARIABLE: &str = "LEM_SERVER";
 /// How long an answer may take.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// A server and the right to write there.
 pub(crate) struct Client {

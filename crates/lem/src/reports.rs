@@ -26,7 +26,9 @@ pub(crate) async fn events(log: &Arc<dyn EventLog>) -> Result<Vec<Event>, Ledger
 
 fn fold<P: Projection + Default>(events: &[Event]) -> P {
     let mut state = P::default();
-    events.iter().for_each(|event| state.apply(event));
+    for event in events {
+        state.apply(event);
+    }
     state
 }
 
