@@ -4,15 +4,17 @@
 //! apply takes nothing else: so nothing is applied that was not planned, from this configuration, these variables and
 //! this state.
 
+mod configured;
 mod instance;
 mod prepare;
 mod walk;
 
+pub(crate) use configured::{configured, resource};
 pub(crate) use instance::ignore_changes;
 pub use instance::{Circumstances, Decided, decide};
 pub(crate) use prepare::readdress;
 pub use walk::{Options, make};
-pub(crate) use walk::{Values, configured, resource};
+pub(crate) use walk::Values;
 
 use crate::project::Project;
 use crate::state::OutputState;

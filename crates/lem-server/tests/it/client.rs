@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const TOKEN: &str = "a-token-of-the-test";
 /// Longer than anything here takes; reached only when something hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A metric store in memory.
 pub(crate) struct Samples(pub(crate) MemoryQuerier);
