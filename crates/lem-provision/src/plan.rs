@@ -13,8 +13,8 @@ pub(crate) use configured::{configured, resource};
 pub(crate) use instance::ignore_changes;
 pub use instance::{Circumstances, Decided, decide};
 pub(crate) use prepare::readdress;
-pub use walk::{Options, make};
 pub(crate) use walk::Values;
+pub use walk::{Options, make};
 
 use crate::project::Project;
 use crate::state::OutputState;

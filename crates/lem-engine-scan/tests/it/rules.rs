@@ -10,7 +10,7 @@ use lem_model::Place;
 use lem_model::resource::{Attribute, Language, Resource, ResourceGraph};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use terraform::{CASES};
+use terraform::CASES;
 
 /// JSON as attributes; `"?"` is a value nobody knows.
 pub(crate) fn attribute(value: &Value) -> Attribute {

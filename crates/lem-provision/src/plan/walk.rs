@@ -1,7 +1,7 @@
 //! Making a plan: refresh what exists, walk the blocks in order, decide each instance, then what has no block any more.
 
-use super::instance::{Circumstances, decide, ignore_changes};
 use super::configured::{configured, resource};
+use super::instance::{Circumstances, decide, ignore_changes};
 use super::prepare::{has_instance, has_module, moves, removed};
 use super::{Change, Checked, OutputChange, Plan, SealedPlan};
 use crate::ProvisionError;

@@ -64,7 +64,8 @@ impl Story {
         let at = self.recorder.record(fact).await.unwrap();
         let event = self.log.events().into_iter().find(|e| e.seq == at.seq).unwrap();
         self.service.handle(&event).await.unwrap();
-        self.service.state().wait_for(self.log.size().await.unwrap()).await;
+        let last = self.log.size().await.unwrap() - 1;
+        self.service.state().wait_for(last).await;
     }
 
     fn facts<F: Fact>(&self) -> Vec<F> {
