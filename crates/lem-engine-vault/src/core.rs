@@ -116,10 +116,8 @@ impl Vault {
         }
         open.tidy_tokens(now)?;
         open.tidy_leases(now)?;
-        if let Some(root) = &self.options.root_token
-            && open.token(root, now)?.is_none()
-        {
-            open.create_token(root_token(), Some(root), now)?;
+        if let Some(root) = &self.options.root_token {
+            open.only_root(root, now)?;
         }
         Ok(open)
     }
@@ -219,10 +217,10 @@ fn lock(folder: &Path) -> Result<fs::File, VaultError> {
 }
 
 /// What the root token is.
-fn root_token() -> NewToken {
+pub(crate) fn root_token() -> NewToken {
     NewToken {
         policies: vec!["root".into()],
-        path: "auth/token/root".into(),
+        path: crate::token::ROOT_PATH.into(),
         display_name: "root".into(),
         ..NewToken::default()
     }

@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 /// Prefix of every token of ours, so that a scanner of leaks finds it.
 pub(crate) const PREFIX: &str = "lems_";
 
+/// Path of a token that whoever runs the store gave it or had made.
+pub(crate) const ROOT_PATH: &str = "auth/token/root";
+
 /// What is kept about a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Token {
@@ -269,6 +272,21 @@ impl Open {
             self.store.remove(&format!("sys/accessor/{}", token.accessor))?;
         }
         self.store.remove(&record(fingerprint))
+    }
+
+    /// Makes this the root token that whoever runs the store gave it; one that was given before is revoked.
+    pub(crate) fn only_root(&mut self, clear: &str, now: i64) -> Result<(), VaultError> {
+        let given = self.store.keyring.fingerprint("token", clear);
+        let mut replaced = vec![];
+        for path in self.store.below("sys/token/") {
+            let token: Option<Token> = self.store.get(path)?;
+            replaced.extend(token.filter(|t| t.path == ROOT_PATH && t.fingerprint != given).map(|t| t.fingerprint));
+        }
+        replaced.iter().try_for_each(|fingerprint| self.revoke_orphan(fingerprint))?;
+        if self.token(clear, now)?.is_none() {
+            self.create_token(crate::core::root_token(), Some(clear), now)?;
+        }
+        Ok(())
     }
 
     /// Takes away tokens that are over, with what hangs on them.

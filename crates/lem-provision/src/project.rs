@@ -4,7 +4,7 @@ use crate::ProvisionError;
 use crate::config::Target;
 use crate::order::Order;
 use lem_engine_hcl::Value;
-use lem_engine_hcl::config::{Configuration, Files, Inputs, SystemFiles, VariableSource, load, read_inputs};
+use lem_engine_hcl::config::{Backend, Configuration, Files, Inputs, SystemFiles, VariableSource, load, read_inputs};
 use lem_engine_hcl::functions::Context;
 use lem_model::{Diagnostic, Digest};
 use std::collections::BTreeMap;
@@ -72,6 +72,12 @@ impl Files for RepositoryFiles {
     }
 }
 
+/// A state that is kept elsewhere is not ours to plan against: an empty local one would create everything again.
+fn elsewhere(backend: &Backend) -> Diagnostic {
+    let message = format!("the state is kept in backend \"{}\", which the native engine does not read", backend.kind);
+    Diagnostic::error("unsupported-backend", message, backend.pos.place()).with_hint("plan with --engine terraform")
+}
+
 impl Project {
     /// Reads the configuration and the variables. Any error in them is told with its place.
     pub fn load(target: Target, given: &Given) -> Result<Self, ProvisionError> {
@@ -86,6 +92,7 @@ impl Project {
         let inputs = Inputs { environment: given.process.clone(), command_line };
         let (inputs, more) = read_inputs(&config.root, &files, folder, &inputs);
         found.extend(more);
+        found.extend(config.root.settings.backend.as_ref().filter(|b| &*b.kind != "local").map(elsewhere));
         for variable in config.root.variables.values() {
             if variable.default.is_none() && !inputs.contains_key(&variable.name) {
                 let message = format!("variable \"{}\" has no value", variable.name);

@@ -88,6 +88,25 @@ fn the_key_must_be_the_right_one_and_private() {
 }
 
 #[test]
+fn a_root_token_that_was_replaced_opens_nothing() {
+    let (folder, clock, heard) = Rig::new().closed();
+    let with = |token: &str| {
+        lem_engine_vault::Vault::open(lem_engine_vault::Options {
+            folder: folder.path().to_owned(),
+            key_file: None,
+            root_token: Some(token.to_owned()),
+            clock: clock.clone(),
+            listener: None,
+        })
+        .expect("the store opens")
+    };
+    let vault = with("another-root-token");
+    let ask = |token: &str| vault.handle(&Request::new(Method::Read, "sys/mounts").token(token)).status;
+    assert_eq!((ask(ROOT), ask("another-root-token")), (403, 200));
+    drop(heard);
+}
+
+#[test]
 fn two_programs_do_not_write_over_each_other() {
     let rig = Rig::new();
     let second = open(rig.folder.path(), &rig.clock, &rig.heard).expect_err("it is in use");

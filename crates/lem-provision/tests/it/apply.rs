@@ -242,6 +242,19 @@ impl Progress for Log {
 }
 
 #[tokio::test]
+async fn a_state_that_is_kept_elsewhere_is_refused_and_not_taken_for_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "terraform {\n  backend \"s3\" {\n    bucket = \"states\"\n  }\n}\nresource \"terraform_data\" \"a\" {}\n",
+    );
+    let environment = environment(folder.path(), Duration::from_mins(1));
+    let error = environment.plan(&Given::default(), &Options::default()).await.expect_err("it is not ours to plan");
+    let found = error.diagnostics();
+    assert_eq!((found[0].code.as_str(), found[0].place.line), ("unsupported-backend", 2), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_secret_is_shown_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(

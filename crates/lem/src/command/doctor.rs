@@ -81,13 +81,7 @@ fn files(settings: &Settings) -> Vec<Value> {
             found.push(finding(kind.name(), "off", sentence, "lem init --print shows one to copy from"));
         }
     }
-    let later = [
-        FileKind::GitlabCi,
-        FileKind::Jenkinsfile,
-        FileKind::Terraform,
-        FileKind::CloudFormation,
-        FileKind::Kubernetes,
-    ];
+    let later = [FileKind::GitlabCi, FileKind::Jenkinsfile];
     for kind in later.into_iter().filter(|k| of(*k) > 0) {
         found.push(finding(
             kind.name(),
