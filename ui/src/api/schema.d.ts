@@ -672,6 +672,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/provision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Environments, resources, plans, drift, documents */
+        get: operations["getProvision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/secure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Findings, exceptions, secrets by name, attestations, gates */
+        get: operations["getSecure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/optimize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cost, budgets, recommendations, pipelines */
+        get: operations["getOptimize"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{team}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report of a team: engineering, qa, product, security, support, finance */
+        get: operations["getReportsTeam"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -756,6 +824,11 @@ export interface components {
             /** @description What the request is about: the run, rollout or incident it will be known as. */
             subject: string;
         };
+        /**
+         * @description Where a recommendation stands.
+         * @enum {string}
+         */
+        AdviceStanding: "created" | "proposed" | "applied" | "verified" | "inconclusive" | "reverted" | "dismissed" | "expired" | "superseded" | "unknown";
         /** @description An alert. */
         AlertInfo: {
             /** @description Rule and label fingerprint. */
@@ -838,6 +911,52 @@ export interface components {
             /** @description How you know. */
             text: string;
         };
+        /** @description A bill of materials or a signed statement about an artifact. */
+        BomRow: {
+            /** @description Digest of the artifact. */
+            artifact: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Its version. */
+            version?: string | null;
+            /**
+             * Format: int32
+             * @description Components named.
+             */
+            components?: number | null;
+            /** @description Predicate types that are recorded. */
+            attestations: string[];
+            /** @description Key that signed. */
+            key?: string | null;
+            /** @description Where the bill of materials is. */
+            href?: string | null;
+            /**
+             * Format: int64
+             * @description Newest event.
+             */
+            seq: number;
+            /** @description Whether it runs. */
+            running: boolean;
+        };
+        /** @description A budget. */
+        BudgetRow: {
+            /** @description Name. */
+            budget: string;
+            /** @description Environment. */
+            environment: string;
+            /** @description Limit a month. */
+            limit: components["schemas"]["Money"];
+            estimate?: components["schemas"]["Money"] | null;
+            /** @description How it stands. */
+            state: components["schemas"]["State"];
+            /** @description The same in a sentence. */
+            sentence: string;
+            /**
+             * Format: int64
+             * @description Event that says so.
+             */
+            seq?: number | null;
+        };
         /** @description A candidate cause. */
         Cause: {
             /** @description release, config, flag, traffic, upstream ... */
@@ -913,6 +1032,15 @@ export interface components {
             /** @description Reports it appears in. */
             reports: components["schemas"]["ReportLink"][];
         };
+        /** @description An attribute before and after; the ledger holds its name alone. */
+        ChangedAttribute: {
+            /** @description Name. */
+            name: string;
+            /** @description Before, as it may be shown. */
+            before?: string | null;
+            /** @description After, as it may be shown. */
+            after?: string | null;
+        };
         /** @description One thing `lem doctor` looked at. */
         Check: {
             /** @description What was looked at. */
@@ -935,6 +1063,32 @@ export interface components {
             root: string;
             /** @description The signed note. */
             checkpoint: string;
+        };
+        /** @description A control with its evidence. */
+        ControlRow: {
+            /** @description Its short name. */
+            control: string;
+            /** @description What it asks for. */
+            title: string;
+            /** @description How it stands. */
+            state: components["schemas"]["State"];
+            /** @description The same in a sentence. */
+            sentence: string;
+            /** @description Events that say so. */
+            seqs: number[];
+        };
+        /** @description A row of a cost table. */
+        CostRow: {
+            /** @description Service, environment or team. */
+            name: string;
+            monthly?: components["schemas"]["Money"] | null;
+            before?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int64
+             * @description Resources whose cost nobody knows.
+             */
+            unpriced: number;
+            moved?: components["schemas"]["MovedBy"] | null;
         };
         /** @description An imported dashboard. */
         Dashboard: {
@@ -1041,6 +1195,22 @@ export interface components {
             /** @description Lead times of the commits it shipped, in seconds. */
             leadTimesS: number[];
         };
+        /** @description A drift check. */
+        DriftCheck: {
+            /** @description Environment. */
+            environment: string;
+            /** @description Folder of the configuration. */
+            root: string;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Event.
+             */
+            seq: number;
+            /** @description What differs. */
+            changes: components["schemas"]["PlanChange"][];
+        };
         /**
          * @description What became of a received event.
          * @enum {string}
@@ -1129,6 +1299,28 @@ export interface components {
              */
             seq: number;
         };
+        /** @description An accepted finding. */
+        ExceptionRow: {
+            /** @description Fingerprint, or rule with a subject prefix. */
+            covers: string;
+            /** @description What the finding says. */
+            title: string;
+            /** @description Who asked. */
+            owner: string;
+            /** @description Who approved. */
+            approver?: string | null;
+            /** @description Why. */
+            reason: string;
+            /** @description Last day. */
+            expires?: string | null;
+            /** @description Whether that day is over. */
+            expired: boolean;
+            /**
+             * Format: int64
+             * @description Event, when it was granted by one.
+             */
+            seq?: number | null;
+        };
         /** @description A factor of a score. */
         Factor: {
             /** @description time, topology, anomaly ... */
@@ -1158,6 +1350,59 @@ export interface components {
              */
             removed?: number | null;
         };
+        /** @description A place in the user's own file. */
+        FilePlace: {
+            /** @description File. */
+            file: string;
+            /**
+             * Format: int32
+             * @description Line, from 1; 0 is the whole file.
+             */
+            line: number;
+        };
+        /** @description A finding. */
+        FindingRow: {
+            /** @description Stable id. */
+            fingerprint: string;
+            /** @description Rule or advisory. */
+            rule: string;
+            /** @description Other names of the same. */
+            aliases: string[];
+            /** @description Which scanner found it. */
+            scanner: components["schemas"]["Scanner"];
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description Whether the severity stands for a score nobody gave. */
+            unscored: boolean;
+            /** @description What is wrong. */
+            title: string;
+            /** @description Resource address, package URL or path, with the commit for history. */
+            subject: string;
+            /** @description Where. */
+            place: components["schemas"]["FilePlace"];
+            /** @description What to do. */
+            fix?: string | null;
+            /** @description Who should. */
+            owner?: string | null;
+            /** @description Where it runs now. */
+            running: components["schemas"]["RunningAt"][];
+            /** @description Whether it is open. */
+            standing: components["schemas"]["FindingStanding"];
+            /** @description When it was seen first. */
+            firstSeenAt: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Event of the scan that found it.
+             */
+            seq: number;
+            /** @description Where more is said. */
+            references: string[];
+        };
+        /**
+         * @description Whether a finding is open.
+         * @enum {string}
+         */
+        FindingStanding: "open" | "excepted";
         /** @description A running freeze. */
         Freeze: {
             /** @description `*`, a service, or `environment/service`. */
@@ -1177,6 +1422,43 @@ export interface components {
             /** @description Why, as a sentence. */
             reason: string;
             until?: components["schemas"]["Time"] | null;
+        };
+        /**
+         * @description What a policy gate answered.
+         * @enum {string}
+         */
+        GateAnswer: "allow" | "deny" | "unknown";
+        /** @description An answer of a gate. */
+        GateRow: {
+            /** @description deploy, pipeline or provision. */
+            gate: string;
+            /** @description What was asked about. */
+            subject: string;
+            /** @description Environment. */
+            environment?: string | null;
+            /** @description Answer. */
+            answer: components["schemas"]["GateAnswer"];
+            /** @description Reasons. */
+            reasons: string[];
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Event.
+             */
+            seq: number;
+        };
+        /** @description What a policy gate answered. */
+        GateState: {
+            /** @description Answer. */
+            answer: components["schemas"]["GateAnswer"];
+            /** @description Reasons, one sentence each. */
+            reasons: string[];
+            /**
+             * Format: int64
+             * @description Event that says so.
+             */
+            seq?: number | null;
         };
         /** @description Place in a grid of 24 columns. */
         GridPos: {
@@ -1288,6 +1570,123 @@ export interface components {
          * @enum {string}
          */
         IncidentState: "open" | "acknowledged" | "mitigated" | "resolved" | "closed";
+        /** @description Documentation of a root. */
+        InfraDoc: {
+            /** @description Folder of the configuration. */
+            root: string;
+            /** @description Title. */
+            title: string;
+            /** @description Markdown. */
+            text: string;
+        };
+        /** @description An environment of a root. */
+        InfraEnvironment: {
+            /** @description dev, staging, production. */
+            environment: string;
+            /** @description Folder of the configuration. */
+            root: string;
+            /** @description Language of its files. */
+            language: components["schemas"]["Language"];
+            /** @description native or terraform. */
+            engine: string;
+            /** @description How it is. */
+            state: components["schemas"]["State"];
+            /** @description The same in a word. */
+            word: string;
+            /** @description The same in a sentence. */
+            sentence: string;
+            /**
+             * Format: int64
+             * @description Resources its files describe.
+             */
+            resources: number;
+            appliedAt?: components["schemas"]["Time"] | null;
+            /** @description Commit that was applied. */
+            appliedSha?: string | null;
+            /**
+             * Format: int64
+             * @description Event of the apply.
+             */
+            appliedSeq?: number | null;
+            monthly?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int64
+             * @description Resources whose cost nobody knows.
+             */
+            unpriced: number;
+        };
+        /** @description A plan. */
+        InfraPlan: {
+            /** @description Digest. */
+            plan: string;
+            /** @description Environment. */
+            environment: string;
+            /** @description Folder of the configuration. */
+            root: string;
+            /** @description native or terraform. */
+            engine: string;
+            /** @description When it was made. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Event of the plan.
+             */
+            seq: number;
+            /** @description Who asked. */
+            by: string;
+            /** @description Commit. */
+            sha?: string | null;
+            /** @description What became of it. */
+            state: components["schemas"]["PlanState"];
+            /** @description Counts. */
+            counts: components["schemas"]["PlanCounts"];
+            /** @description What changes. */
+            changes: components["schemas"]["PlanChange"][];
+            /**
+             * Format: int64
+             * @description Changes beyond those listed.
+             */
+            changesOmitted: number;
+            before?: components["schemas"]["Money"] | null;
+            after?: components["schemas"]["Money"] | null;
+            /** @description What is not priced. */
+            unpriced: components["schemas"]["Unpriced"][];
+            /** @description What the policy gate says of it. */
+            gate: components["schemas"]["GateState"];
+        };
+        /** @description A resource instance. */
+        InfraResource: {
+            /** @description Environment. */
+            environment: string;
+            /** @description Address. */
+            address: string;
+            /** @description Type. */
+            kind: string;
+            /** @description Provider. */
+            provider: string;
+            /** @description Region, where one is known. */
+            region?: string | null;
+            /** @description Whether it is only read. */
+            data: boolean;
+            /** @description How it is. */
+            state: components["schemas"]["State"];
+            /** @description The same in a word. */
+            word: string;
+            /** @description Where it is written. */
+            place: components["schemas"]["FilePlace"];
+            /** @description What it refers to. */
+            dependsOn: string[];
+            /** @description As they may be shown: what is sensitive or unknown says so. */
+            attributes: components["schemas"]["ShownAttribute"][];
+            monthly?: components["schemas"]["Money"] | null;
+            /** @description Why there is none. */
+            unpricedWhy?: string | null;
+            /**
+             * Format: int64
+             * @description Open findings on it.
+             */
+            findings: number;
+        };
         /** @description A process of a version. */
         Instance: {
             /** @description Its name. */
@@ -1371,6 +1770,20 @@ export interface components {
          * @enum {string}
          */
         Judgement: "confirm" | "reject";
+        /**
+         * @description The language of a configuration.
+         * @enum {string}
+         */
+        Language: "terraform" | "cloudformation" | "kubernetes";
+        /** @description A lease. */
+        LeaseRow: {
+            /** @description Lease. */
+            lease: string;
+            /** @description Job attempt or instance. */
+            to: string;
+            /** @description Until when. */
+            expires: components["schemas"]["Time"];
+        };
         /** @description The ledger as a whole. */
         LedgerInfo: {
             /**
@@ -1465,6 +1878,25 @@ export interface components {
              */
             seq: number;
         };
+        /** @description An exact amount. */
+        Money: {
+            /** @description Decimal text. */
+            amount: string;
+            /** @description ISO 4217 code. */
+            currency: string;
+        };
+        /** @description The change that moved a cost. */
+        MovedBy: {
+            /** @description In one sentence. */
+            sentence: string;
+            /** @description Commit. */
+            sha?: string | null;
+            /**
+             * Format: int64
+             * @description Event.
+             */
+            seq: number;
+        };
         /**
          * @description What a person may write on an incident.
          * @enum {string}
@@ -1496,7 +1928,7 @@ export interface components {
          * @description Kinds of what needs a person.
          * @enum {string}
          */
-        NowKind: "incident" | "alert" | "paused" | "held" | "freeze" | "failed" | "refused";
+        NowKind: "incident" | "alert" | "paused" | "held" | "freeze" | "failed" | "refused" | "approval" | "exception" | "budget";
         /** @description A number with what it counts. */
         Number: {
             /** @description What it counts. */
@@ -1538,6 +1970,32 @@ export interface components {
             /** @description Query it was read from. */
             query: string;
         };
+        /** @description The page of the optimize stage. */
+        OptimizeView: {
+            /** @description Edition of the price book. */
+            prices: string;
+            /**
+             * Format: int64
+             * @description Its age in days.
+             */
+            pricesAgeDays: number;
+            monthly?: components["schemas"]["Money"] | null;
+            monthlyBefore?: components["schemas"]["Money"] | null;
+            /** @description By service. */
+            byService: components["schemas"]["CostRow"][];
+            /** @description By environment. */
+            byEnvironment: components["schemas"]["CostRow"][];
+            /** @description By team. */
+            byTeam: components["schemas"]["CostRow"][];
+            /** @description What is not priced. */
+            unpriced: components["schemas"]["Unpriced"][];
+            /** @description Budgets. */
+            budgets: components["schemas"]["BudgetRow"][];
+            /** @description Recommendations, newest first. */
+            recommendations: components["schemas"]["RecommendationRow"][];
+            /** @description Pipelines. */
+            pipelines: components["schemas"]["PipelineCost"][];
+        };
         /** @description A panel. */
         Panel: {
             /**
@@ -1575,6 +2033,88 @@ export interface components {
              */
             count: number;
         };
+        /** @description What a pipeline takes. */
+        PipelineCost: {
+            /** @description Workflow. */
+            workflow: string;
+            /**
+             * Format: int64
+             * @description Runs looked at.
+             */
+            runs: number;
+            /**
+             * Format: int64
+             * @description Median duration.
+             */
+            medianMs?: number | null;
+            /** @description Jobs of the critical path of the newest run. */
+            criticalPath: string[];
+            /** @description Slowest steps. */
+            slowest: components["schemas"]["SlowStep"][];
+        };
+        /** @description A change of one resource. */
+        PlanChange: {
+            /** @description Address. */
+            address: string;
+            /** @description Type. */
+            kind: string;
+            /** @description What happens to it. */
+            action: components["schemas"]["ResourceAction"];
+            /** @description Where it is written. */
+            place: components["schemas"]["FilePlace"];
+            /** @description Why it is replaced, when it is. */
+            why?: string | null;
+            /** @description Attributes that differ. */
+            attributes: components["schemas"]["ChangedAttribute"][];
+            before?: components["schemas"]["Money"] | null;
+            after?: components["schemas"]["Money"] | null;
+            /** @description Why there is none. */
+            unpricedWhy?: string | null;
+            /** @description Open findings on it. */
+            policy: components["schemas"]["PolicyNote"][];
+        };
+        /** @description Counts of a plan. */
+        PlanCounts: {
+            /**
+             * Format: int32
+             * @description Made.
+             */
+            create: number;
+            /**
+             * Format: int32
+             * @description Changed in place.
+             */
+            update: number;
+            /**
+             * Format: int32
+             * @description Destroyed and made again.
+             */
+            replace: number;
+            /**
+             * Format: int32
+             * @description Destroyed.
+             */
+            delete: number;
+            /**
+             * Format: int32
+             * @description Unchanged.
+             */
+            unchanged: number;
+        };
+        /**
+         * @description What became of a plan.
+         * @enum {string}
+         */
+        PlanState: "proposed" | "applied" | "failed" | "refused" | "stale";
+        /** @description A finding beside a line of a plan. */
+        PolicyNote: {
+            /** @description Rule. */
+            rule: string;
+            /** @description How bad. */
+            severity: components["schemas"]["Severity"];
+            /** @description What is wrong. */
+            title: string;
+        };
         /** @description What went wrong, as RFC 9457 writes it. */
         Problem: {
             /** @description `about:blank`: the code says which problem it is. */
@@ -1592,6 +2132,28 @@ export interface components {
             code: string;
             /** @description What to do, when we know. */
             hint?: string | null;
+            /** @description Where in the body it is wrong, as an RFC 6901 pointer. */
+            pointer?: string | null;
+            /** @description What became of each event that was sent. */
+            received?: components["schemas"]["Received"][] | null;
+        };
+        /** @description The page of the provision stage. */
+        ProvisionView: {
+            /** @description Environments of every root. */
+            environments: components["schemas"]["InfraEnvironment"][];
+            /** @description Their resources, in order of address. */
+            resources: components["schemas"]["InfraResource"][];
+            /**
+             * Format: int64
+             * @description Resources beyond those listed.
+             */
+            resourcesOmitted: number;
+            /** @description The newest plan of each environment, newest first. */
+            plans: components["schemas"]["InfraPlan"][];
+            /** @description The last drift check of each environment. */
+            drift: components["schemas"]["DriftCheck"][];
+            /** @description Infrastructure documentation, one per root. */
+            docs: components["schemas"]["InfraDoc"][];
         };
         /** @description Why something is asked for. */
         Reason: {
@@ -1607,6 +2169,41 @@ export interface components {
             seq: number;
             /** @description What became of it. */
             fate: components["schemas"]["EventFate"];
+        };
+        /** @description A recommendation. */
+        RecommendationRow: {
+            /** @description Stable id. */
+            recommendation: string;
+            /** @description rightsize, capacity, pipeline, price. */
+            kind: string;
+            /** @description What it is about. */
+            target: string;
+            /** @description Environment. */
+            environment?: string | null;
+            /** @description Service. */
+            service?: string | null;
+            /** @description Where it stands. */
+            standing: components["schemas"]["AdviceStanding"];
+            /** @description Why it stands so. */
+            standingWhy?: string | null;
+            /** @description What to do. */
+            sentence: string;
+            /** @description Evidence, one sentence each. */
+            evidence: string[];
+            /** @description What may go wrong. */
+            risk: string;
+            delta?: components["schemas"]["Money"] | null;
+            /** @description Unified diff to the user's own file. */
+            patch?: string | null;
+            /** @description Incident or performance data behind it. */
+            cause: string;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Event.
+             */
+            seq: number;
         };
         /** @description A workflow file that could not be planned. */
         RejectedRun: {
@@ -1624,6 +2221,13 @@ export interface components {
              */
             seq: number;
         };
+        /** @description A report as a file. */
+        ReportFile: {
+            /** @description Name. */
+            name: string;
+            /** @description Where. */
+            href: string;
+        };
         /** @description A document. */
         ReportLink: {
             /** @description incident, dora ... */
@@ -1633,6 +2237,32 @@ export interface components {
             /** @description Where. */
             href: string;
         };
+        /** @description A row of a table. */
+        ReportRow: {
+            /** @description As many as the section has columns. */
+            cells: string[];
+            /**
+             * Format: int64
+             * @description Event that proves it.
+             */
+            event?: number | null;
+        };
+        /** @description A table of a report. */
+        ReportSection: {
+            /** @description Title. */
+            title: string;
+            /** @description Column titles. */
+            columns: string[];
+            /** @description Rows. */
+            rows: components["schemas"]["ReportRow"][];
+            /** @description What a reader must know. */
+            note?: string | null;
+        };
+        /**
+         * @description What a plan does to a resource, in Terraform's words.
+         * @enum {string}
+         */
+        ResourceAction: "no_op" | "create" | "read" | "update" | "delete_create" | "create_delete" | "delete" | "forget";
         /** @description Asks for a rollback. */
         RollbackRequest: {
             /** @description Why, as a sentence. */
@@ -1799,12 +2429,93 @@ export interface components {
          * @enum {string}
          */
         RunState: "queued" | "running" | "finished" | "skipped";
+        /** @description A version that runs. */
+        RunningAt: {
+            /** @description Service. */
+            service: string;
+            /** @description Environment. */
+            environment: string;
+            /** @description Version. */
+            version: string;
+        };
         /** @description A page of runs. */
         RunsPage: {
             /** @description Newest first. */
             runs: components["schemas"]["RunRow"][];
             /** @description Files that could not be planned for a commit, newest first. */
             rejected: components["schemas"]["RejectedRun"][];
+        };
+        /** @description A scan. */
+        ScanInfo: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Event.
+             */
+            seq: number;
+            /** @description Commit. */
+            sha?: string | null;
+            /** @description Day of the advisory data. */
+            advisoriesDate: string;
+            /**
+             * Format: int64
+             * @description Its age in days.
+             */
+            advisoriesAgeDays: number;
+            /** @description Digest of the rules that were applied. */
+            rules: string;
+            /**
+             * Format: int32
+             * @description Values that rules could not judge.
+             */
+            unknown: number;
+        };
+        /**
+         * @description Which scanner found it.
+         * @enum {string}
+         */
+        Scanner: "infrastructure" | "pipeline" | "vulnerability" | "secret";
+        /** @description A secret, by name. */
+        SecretRow: {
+            /** @description Path. */
+            path: string;
+            /**
+             * Format: int64
+             * @description Newest version.
+             */
+            version: number;
+            changedAt?: components["schemas"]["Time"] | null;
+            /** @description Who changed it. */
+            by?: string | null;
+            /**
+             * Format: int64
+             * @description Event of the change.
+             */
+            seq?: number | null;
+            /** @description Who holds it. */
+            leases: components["schemas"]["LeaseRow"][];
+        };
+        /** @description The page of the secure stage. */
+        SecureView: {
+            scan?: components["schemas"]["ScanInfo"] | null;
+            /** @description What runs now first, then by severity. */
+            findings: components["schemas"]["FindingRow"][];
+            /**
+             * Format: int64
+             * @description Findings beyond those listed.
+             */
+            findingsOmitted: number;
+            /** @description Accepted findings. */
+            exceptions: components["schemas"]["ExceptionRow"][];
+            /** @description Secrets, by name and lease. */
+            secrets: components["schemas"]["SecretRow"][];
+            /** @description Bills of materials and signed statements. */
+            boms: components["schemas"]["BomRow"][];
+            /** @description Answers of the gates, newest first. */
+            gates: components["schemas"]["GateRow"][];
+            /** @description Controls with their evidence. */
+            controls: components["schemas"]["ControlRow"][];
         };
         /** @description A service and where it runs. */
         Service: {
@@ -1837,6 +2548,11 @@ export interface components {
             /** @description Instances that run. */
             instances: components["schemas"]["Instance"][];
         };
+        /**
+         * @description How bad a finding is, mildest first.
+         * @enum {string}
+         */
+        Severity: "info" | "low" | "medium" | "high" | "critical";
         /** @description A share with both its parts. */
         Share: {
             /**
@@ -1854,6 +2570,13 @@ export interface components {
              * @description The share; absent when there is nothing to divide by.
              */
             value?: number | null;
+        };
+        /** @description An attribute as it may be shown. */
+        ShownAttribute: {
+            /** @description Name. */
+            name: string;
+            /** @description Value, `(sensitive)` or `(unknown)`. */
+            value: string;
         };
         /** @description A signal's part in a verdict. */
         Signal: {
@@ -1898,6 +2621,23 @@ export interface components {
             stableBad: number;
             /** @description What was dropped or clipped. */
             note?: string | null;
+        };
+        /** @description A slow step. */
+        SlowStep: {
+            /** @description Job. */
+            job: string;
+            /** @description Step. */
+            step: string;
+            /**
+             * Format: int64
+             * @description Median duration.
+             */
+            medianMs: number;
+            /**
+             * Format: double
+             * @description Its share of the run.
+             */
+            share: number;
         };
         /**
          * @description Where an attribution stands.
@@ -2000,6 +2740,19 @@ export interface components {
             /** @description Legend template. */
             legend?: string | null;
         };
+        /** @description A report for one team. */
+        TeamReportView: {
+            /** @description engineering, qa, product, security, support or finance. */
+            team: string;
+            /** @description Title. */
+            title: string;
+            /** @description When it was made. */
+            generatedAt: components["schemas"]["Time"];
+            /** @description Tables. */
+            sections: components["schemas"]["ReportSection"][];
+            /** @description The same as files. */
+            files: components["schemas"]["ReportFile"][];
+        };
         /** @description A test that failed. */
         TestFailure: {
             /** @description `suite::name`. */
@@ -2090,6 +2843,13 @@ export interface components {
              * @description Event.
              */
             seq: number;
+        };
+        /** @description A resource whose cost nobody knows, and why. */
+        Unpriced: {
+            /** @description Resource. */
+            address: string;
+            /** @description Why. */
+            reason: string;
         };
         /** @description A variable of a dashboard. */
         Variable: {
@@ -3283,7 +4043,10 @@ export interface operations {
     };
     getLedgerExport: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only of this commit. */
+                chain?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3592,6 +4355,130 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogPattern"][];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getProvision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Environments, resources, plans, drift, documents */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProvisionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSecure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Findings, exceptions, secrets by name, attestations, gates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecureView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOptimize: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cost, budgets, recommendations, pipelines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptimizeView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getReportsTeam: {
+        parameters: {
+            query?: {
+                /** @description json, md, html or csv. */
+                format?: string;
+            };
+            header?: never;
+            path: {
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Report of a team: engineering, qa, product, security, support, finance */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamReportView"];
+                    "text/markdown": string;
+                    "text/html": string;
+                    "text/csv": string;
                 };
             };
             /** @description What went wrong */

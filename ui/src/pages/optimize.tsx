@@ -1,7 +1,7 @@
 // Cost with the change that moved it, recommendations with before and after, and where pipelines spend their time.
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
-import type { CostRow, OptimizeView, RecommendationRow } from '../api/stages';
+import type { AdviceStanding, CostRow, OptimizeView, RecommendationRow } from '../api/stages';
 import type { State } from '../api/types';
 import { count, percent, plural } from '../lib/format';
 import { difference, money, signed } from '../lib/money';
@@ -51,11 +51,14 @@ function Cost({ view: v }: { view: OptimizeView }) {
   );
 }
 
-const STANDING: Record<RecommendationRow['standing'], State> = { proposed: 'waiting', applied: 'running', verified: 'ok', inconclusive: 'unknown', reverted: 'bad', dismissed: 'unknown', expired: 'unknown', superseded: 'unknown' };
+const STANDING: Record<AdviceStanding, State> = { created: 'waiting', proposed: 'waiting', applied: 'running', verified: 'ok', inconclusive: 'unknown', reverted: 'bad', dismissed: 'unknown', expired: 'unknown', superseded: 'unknown', unknown: 'unknown' };
+const wait = (n: number) => (n === 1 ? '1 waits' : `${count(n)} wait`);
+/** Somebody still has to decide. */
+const isOpen = (r: RecommendationRow) => r.standing === 'created' || r.standing === 'proposed';
 
 function Recommendation({ row: r }: { row: RecommendationRow }) {
   return (
-    <Section title={r.target} id={r.recommendation} side={<><StateWord state={STANDING[r.standing] ?? 'unknown'} word={r.standing} /><span>{r.kind}{r.environment && ` in ${r.environment}`}</span><When at={r.at} /><EventRef seq={r.seq} /></>}>
+    <Section title={r.target} id={r.recommendation} side={<><StateWord state={STANDING[r.standing] ?? 'unknown'} word={r.standing === 'created' ? 'new' : r.standing} /><span>{r.kind}{r.environment && ` in ${r.environment}`}</span><When at={r.at} /><EventRef seq={r.seq} /></>}>
       <p class="lede pad">{r.sentence}</p>
       <p class="row"><span class="muted">Effect on the cost of a month:</span> <strong class="big num">{signed(r.delta)}</strong></p>
       <div class="columns">
@@ -72,7 +75,7 @@ function Pipelines({ view }: { view: OptimizeView }) {
     <>{view.pipelines.map((p) => (
       <Section key={p.workflow} title={p.workflow} side={plural(p.runs, 'run')}>
         <dl class="facts"><Fact name="Median">{p.medianMs === null || p.medianMs === undefined ? 'unknown' : duration(p.medianMs)}</Fact><Fact name="Critical path">{p.criticalPath.join(' → ')}</Fact></dl>
-        <Table label={`Slowest steps of ${p.workflow}`} head={<><th>Job</th><th>Step</th><th class="right">Median</th><th class="right">Of the critical path</th></>}>{p.slowest.map((s) => <tr key={s.job + s.step}><td>{s.job}</td><td>{s.step}</td><td class="right">{duration(s.medianMs)}</td><td class="right">{s.share > 0 ? percent(s.share, 0) : 'not on it'}</td></tr>)}</Table>
+        <Table label={`Slowest steps of ${p.workflow}`} head={<><th>Job</th><th>Step</th><th class="right">Median</th><th class="right">Of the run</th></>}>{p.slowest.map((s) => <tr key={s.job + s.step}><td>{s.job}</td><td>{s.step}</td><td class="right">{duration(s.medianMs)}</td><td class="right">{percent(s.share, 0)}</td></tr>)}</Table>
       </Section>
     ))}</>
   );
@@ -91,8 +94,8 @@ export default function Optimize() {
         {(v) => {
           if (show === 'pipelines') return <Pipelines view={v} />;
           if (show !== 'recommendations') return <Cost view={v} />;
-          const rows = v.recommendations.filter((r) => !env || !r.environment || r.environment === env).sort((a, b) => Number(b.standing === 'proposed') - Number(a.standing === 'proposed'));
-          return rows.length === 0 ? <Empty command="lem tune">No recommendation. They come from the metrics that are held, once there are enough of them.</Empty> : <><p class="muted">{count(rows.filter((r) => r.standing === 'proposed').length)} wait for a decision.</p>{rows.map((r) => <Recommendation key={r.recommendation} row={r} />)}</>;
+          const rows = v.recommendations.filter((r) => !env || !r.environment || r.environment === env).sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)));
+          return rows.length === 0 ? <Empty command="lem tune">No recommendation. They come from the metrics that are held, once there are enough of them.</Empty> : <><p class="muted">{wait(rows.filter(isOpen).length)} for a decision.</p>{rows.map((r) => <Recommendation key={r.recommendation} row={r} />)}</>;
         }}
       </Stage>
     </>

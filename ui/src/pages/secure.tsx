@@ -44,7 +44,7 @@ function Findings({ view }: { view: SecureView }) {
         <dl class="facts">
           <Fact name="Last scan"><When at={s.at} /> <EventRef seq={s.seq} />{s.sha && <> of <Sha sha={s.sha} /></>}</Fact>
           <Fact name="Advisories of">{s.advisoriesDate}, {plural(s.advisoriesAgeDays, 'day')} old {s.advisoriesAgeDays > STALE_DAYS && <StateWord state="waiting" word="stale" />}</Fact>
-          <Fact name="Rules">{count(s.rules)}</Fact><Fact name="Could not be judged">{plural(s.unknown, 'value')}</Fact>
+          <Fact name="Rules"><span class="mono" title={s.rules}>{s.rules.slice(0, 19)}</span></Fact><Fact name="Could not be judged">{plural(s.unknown, 'value')}</Fact>
         </dl>
       )}
       <div class="filters pad"><Choice label="Which findings" options={[['open', 'Open'], ['running', 'In what runs now'], ['all', 'All']]} value={show} choose={(v) => setParams({ show: v === 'open' ? undefined : v }, 'push')} /></div>

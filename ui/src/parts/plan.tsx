@@ -17,6 +17,19 @@ function Cost({ change: c }: { change: PlanChange }) {
   return <span class="muted">{c.unpricedWhy ?? 'unknown'}</span>;
 }
 
+const given = (text: string | null | undefined): text is string => text !== null && text !== undefined;
+
+/** Attributes before and after; where the ledger holds names alone, the names. */
+function Attributes({ change: c }: { change: PlanChange }) {
+  const [named, known] = [c.attributes.filter((a) => !given(a.before) && !given(a.after)), c.attributes.filter((a) => given(a.before) || given(a.after))];
+  return (
+    <>
+      {known.length > 0 && <dl class="plan-attributes mono">{known.map((a) => <div key={a.name}><dt>{a.name}</dt><dd>{given(a.before) && <><del>{a.before}</del> → </>}<ins>{a.after ?? '(gone)'}</ins></dd></div>)}</dl>}
+      {named.length > 0 && <p class="muted">{c.action === 'update' || c.action === 'no_op' ? 'differs in' : 'because of'} {named.map((a, i) => <>{i > 0 && ', '}<code>{a.name}</code></>)}</p>}
+    </>
+  );
+}
+
 export function Changes({ changes, label, drift }: { changes: PlanChange[]; label: string; drift?: boolean }) {
   return (
     <div class="plan" role="list" aria-label={label}>
@@ -28,7 +41,7 @@ export function Changes({ changes, label, drift }: { changes: PlanChange[]; labe
             <div class="plan-what">
               <p><strong class="mono">{c.address}</strong> <span class="plan-word">{drift ? 'differs' : word}</span> <At place={c.place} /></p>
               {c.why && <p class="muted">{c.why}</p>}
-              {c.attributes.length > 0 && <dl class="plan-attributes mono">{c.attributes.map((a) => <div key={a.name}><dt>{a.name}</dt><dd>{a.before !== null && a.before !== undefined && <><del>{a.before}</del> → </>}<ins>{a.after ?? '(gone)'}</ins></dd></div>)}</dl>}
+              <Attributes change={c} />
             </div>
             <div class="plan-policy">{c.policy.length === 0 ? (drift ? null : <StateWord state="ok" word="no objection" />) : c.policy.map((p) => <p key={p.rule}><SeverityWord severity={p.severity} /> {p.title} <code>{p.rule}</code></p>)}</div>
             {!drift && <div class="plan-cost num"><Cost change={c} /></div>}

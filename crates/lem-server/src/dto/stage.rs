@@ -6,11 +6,13 @@ mod optimize;
 mod provision;
 mod report;
 mod secure;
+mod word;
 
 pub use optimize::*;
 pub use provision::*;
 pub use report::*;
 pub use secure::*;
+pub use word::*;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

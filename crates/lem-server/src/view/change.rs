@@ -2,6 +2,7 @@
 
 use crate::dto::{self, RunOutcome, RunState, State, StationId};
 use crate::record::{Record, Rollout, Run, first_line};
+use crate::view::counted;
 use crate::view::{deploy, incident, run};
 use lem_feedback::LoopState;
 use lem_model::fact::RolloutOutcome;
@@ -148,7 +149,12 @@ fn steps(record: &Record, state: &LoopState, sha: &str) -> Vec<dto::ThreadStep> 
             title: "merged".into(),
             state: State::Ok,
             at: change.at.into(),
-            sentence: format!("{} merged {files} changed files to {}", change.fact.author, change.fact.branch),
+            sentence: format!(
+                "{} merged {} to {}",
+                change.fact.author,
+                counted(files, "changed file", "changed files"),
+                change.fact.branch
+            ),
             href: format!("/changes/{sha}"),
             details: vec![],
             seqs: vec![change.seq],

@@ -2,6 +2,7 @@
 
 use crate::dto::{self, NowItem, NowKind, Number, RolloutState, State, StationId};
 use crate::record::Record;
+use crate::view::counted;
 use crate::view::{change, deploy, incident, run, stations};
 use jiff::{SignedDuration, Timestamp};
 use lem_feedback::LoopState;
@@ -179,7 +180,12 @@ fn observe(record: &Record, state: &LoopState) -> Says {
             Says { state: State::Unknown, word: "quiet", sentence: "Nothing to observe yet.".into(), number }
         }
         (None, 0) => Says { state: State::Ok, word: "quiet", sentence: "No alert fires.".into(), number },
-        (None, n) => Says { state: State::Bad, word: "alerting", sentence: format!("{n} alerts fire."), number },
+        (None, n) => Says {
+            state: State::Bad,
+            word: "alerting",
+            sentence: format!("{}.", counted(n, "alert fires", "alerts fire")),
+            number,
+        },
     }
 }
 

@@ -94,7 +94,7 @@ fn recommendation(advice: &Advice) -> RecommendationRow {
         target: fact.target.clone(),
         environment: fact.environment.as_ref().map(ToString::to_string),
         service: fact.service.as_ref().map(ToString::to_string),
-        standing: advice.standing().to_owned(),
+        standing: advice.standing().into(),
         standing_why: advice.moved.as_ref().map(|m| m.fact.why.clone()),
         sentence: fact.sentence.clone(),
         evidence: fact.evidence.clone(),

@@ -6,6 +6,7 @@ use crate::dto::{
 };
 use crate::port::Infrastructure;
 use crate::record::{At, Record};
+use crate::view::counted;
 use lem_model::fact::{CostEstimated, PlanFinished, ResourceChange};
 use lem_model::finding::{Finding, Subject};
 use lem_model::resource::{Attribute, Language, Resource};
@@ -40,14 +41,6 @@ pub fn provision(record: &Record, infrastructure: &[Infrastructure]) -> Provisio
     view
 }
 
-fn language(language: Option<Language>) -> &'static str {
-    match language {
-        Some(Language::CloudFormation) => "cloudformation",
-        Some(Language::Kubernetes) => "kubernetes",
-        Some(Language::Terraform) | None => "terraform",
-    }
-}
-
 fn environment(record: &Record, one: &Infrastructure) -> InfraEnvironment {
     let stages = &record.stages;
     let key = (one.environment.clone(), one.root.clone());
@@ -57,14 +50,25 @@ fn environment(record: &Record, one: &Infrastructure) -> InfraEnvironment {
     let drifted = drift.filter(|d| apply.is_none_or(|a| a.seq < d.seq)).map_or(0, |d| d.fact.changes.len());
     let errors = one.graph.diagnostics.iter().filter(|d| d.is_error()).count();
     let (state, word, sentence) = match (errors, apply) {
-        (n, _) if n > 0 => {
-            (State::Bad, "does not read", format!("{n} errors in its files: {}", one.graph.diagnostics[0]))
+        (n, _) if n > 0 => (
+            State::Bad,
+            "does not read",
+            format!("{} in its files: {}", counted(n, "error", "errors"), one.graph.diagnostics[0]),
+        ),
+        (_, Some(a)) if !a.fact.failed.is_empty() => (
+            State::Bad,
+            "failed",
+            format!("{} in the last apply.", counted(a.fact.failed.len(), "resource failed", "resources failed")),
+        ),
+        _ if drifted > 0 => {
+            let sentence =
+                format!("{} from what was applied.", counted(drifted, "resource differs", "resources differ"));
+            (State::Bad, "drifted", sentence)
         }
-        (_, Some(a)) if !a.fact.failed.is_empty() => {
-            (State::Bad, "failed", format!("{} resources failed in the last apply.", a.fact.failed.len()))
+        _ if changes > 0 => {
+            let planned = counted(changes as usize, "change is", "changes are");
+            (State::Waiting, "plan waits", format!("{planned} planned and not applied."))
         }
-        _ if drifted > 0 => (State::Bad, "drifted", format!("{drifted} resources differ from what was applied.")),
-        _ if changes > 0 => (State::Waiting, "plan waits", format!("{changes} changes are planned and not applied.")),
         (_, Some(_)) => {
             (State::Ok, "applied", "What was applied is what the files say, as far as is known.".to_owned())
         }
@@ -73,7 +77,7 @@ fn environment(record: &Record, one: &Infrastructure) -> InfraEnvironment {
     InfraEnvironment {
         environment: one.environment.clone(),
         root: one.root.clone(),
-        language: language(one.graph.resources.first().map(|r| r.language)).to_owned(),
+        language: one.graph.resources.first().map_or(Language::Terraform, |r| r.language).into(),
         engine: one.engine.clone(),
         state,
         word: word.to_owned(),
@@ -151,12 +155,11 @@ fn place(text: &str) -> FilePlace {
 fn change(record: &Record, cost: Option<&At<CostEstimated>>, fact: &ResourceChange) -> PlanChange {
     let known = cost.and_then(|c| c.fact.resources.iter().find(|r| r.address == fact.address));
     let unknown = cost.and_then(|c| c.fact.unknown.iter().find(|u| u.address == fact.address));
-    let action = serde_json::to_value(fact.action).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     let attribute = |name: &String| ChangedAttribute { name: name.clone(), before: None, after: None };
     PlanChange {
         address: fact.address.clone(),
         kind: fact.kind.clone(),
-        action,
+        action: fact.action.into(),
         place: place(&fact.place),
         why: None,
         attributes: fact.attributes.iter().map(attribute).collect(),
@@ -164,7 +167,7 @@ fn change(record: &Record, cost: Option<&At<CostEstimated>>, fact: &ResourceChan
         after: known.and_then(|k| k.after.as_ref()).map(Into::into),
         unpriced_why: unknown.map(|u| u.reason.clone()),
         policy: findings(record, &fact.address)
-            .map(|f| PolicyNote { rule: f.rule.clone(), severity: f.severity.word().into(), title: f.title.clone() })
+            .map(|f| PolicyNote { rule: f.rule.clone(), severity: f.severity.into(), title: f.title.clone() })
             .collect(),
     }
 }
@@ -210,7 +213,7 @@ fn plan(record: &Record, plan: &At<PlanFinished>) -> InfraPlan {
             })
             .unwrap_or_default(),
         gate: GateState {
-            answer: gate.map_or("unknown", |g| g.fact.answer.as_str()).to_owned(),
+            answer: gate.map_or("unknown", |g| g.fact.answer.as_str()).into(),
             reasons: gate.map(|g| g.fact.reasons.clone()).unwrap_or_default(),
             seq: gate.map(|g| g.seq),
         },

@@ -1,9 +1,11 @@
 //! The page of the secure stage.
 
 use crate::dto::{
-    BomRow, ControlRow, ExceptionRow, FindingRow, GateRow, LeaseRow, RunningAt, ScanInfo, SecretRow, SecureView, State,
+    BomRow, ControlRow, ExceptionRow, FindingRow, FindingStanding, GateRow, LeaseRow, RunningAt, ScanInfo, SecretRow,
+    SecureView, State,
 };
 use crate::record::Record;
+use crate::view::counted;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -26,7 +28,7 @@ pub fn secure(record: &Record, now: Timestamp) -> SecureView {
             sha: scan.fact.sha.as_ref().map(ToString::to_string),
             advisories_date: scan.fact.advisories_date.clone(),
             advisories_age_days: age_days(&scan.fact.advisories_date, now),
-            rules: 0,
+            rules: scan.fact.rules.to_string(),
             unknown: scan.fact.unknown,
         }),
         findings_omitted: omitted + all.len().saturating_sub(FINDINGS_MAX) as u64,
@@ -42,7 +44,7 @@ pub fn secure(record: &Record, now: Timestamp) -> SecureView {
                 gate: gate.fact.gate.clone(),
                 subject: gate.fact.subject.clone(),
                 environment: gate.fact.environment.as_ref().map(ToString::to_string),
-                answer: gate.fact.answer.clone(),
+                answer: gate.fact.answer.as_str().into(),
                 reasons: gate.fact.reasons.clone(),
                 at: gate.at.into(),
                 seq: gate.seq,
@@ -66,14 +68,8 @@ pub(crate) fn findings(record: &Record) -> Vec<FindingRow> {
     let Some(scan) = &record.stages.scan else { return vec![] };
     let running = running(record, scan.fact.sha.as_ref().map(|s| s.as_str()));
     let mut rows: Vec<FindingRow> = scan.fact.findings.iter().map(|f| row(record, f, &running)).collect();
-    rows.sort_by_key(|r| {
-        (r.running.is_empty(), std::cmp::Reverse(rank(&r.severity)), r.rule.clone(), r.subject.clone())
-    });
+    rows.sort_by_key(|r| (r.running.is_empty(), std::cmp::Reverse(r.severity), r.rule.clone(), r.subject.clone()));
     rows
-}
-
-fn rank(severity: &str) -> u8 {
-    ["info", "low", "medium", "high", "critical"].iter().position(|s| *s == severity).map_or(0, |at| at as u8)
 }
 
 /// Where the scanned commit runs.
@@ -103,8 +99,8 @@ fn row(record: &Record, finding: &Finding, running: &[RunningAt]) -> FindingRow 
         fingerprint: finding.fingerprint.clone(),
         rule: finding.rule.clone(),
         aliases: finding.aliases.clone(),
-        scanner: word(&finding.scanner),
-        severity: finding.severity.word().to_owned(),
+        scanner: finding.scanner.into(),
+        severity: finding.severity.into(),
         unscored: finding.unscored,
         title: finding.title.clone(),
         subject,
@@ -112,22 +108,11 @@ fn row(record: &Record, finding: &Finding, running: &[RunningAt]) -> FindingRow 
         fix: finding.fix.clone(),
         owner: finding.owner.clone(),
         running: if deployed { running.to_vec() } else { vec![] },
-        standing: if finding.is_open() { "open" } else { "excepted" }.to_owned(),
+        standing: if finding.is_open() { FindingStanding::Open } else { FindingStanding::Excepted },
         first_seen_at: first.map(|f| f.at).or(scan.map(|s| s.at)).unwrap_or_default().into(),
         seq: scan.map_or(0, |s| s.seq),
         references: finding.references.clone(),
     }
-}
-
-fn word(scanner: &lem_model::finding::Scanner) -> String {
-    use lem_model::finding::Scanner::{Infrastructure, Pipeline, Secret, Vulnerability};
-    match scanner {
-        Infrastructure => "infrastructure",
-        Pipeline => "pipeline",
-        Vulnerability => "vulnerability",
-        Secret => "secret",
-    }
-    .to_owned()
 }
 
 fn exceptions(record: &Record, now: Timestamp) -> Vec<ExceptionRow> {
@@ -250,17 +235,21 @@ fn controls(record: &Record) -> Vec<ControlRow> {
     };
     let provenance = match (running.len(), running.iter().filter(|sha| attested(sha)).count()) {
         (0, _) => (State::Unknown, "Nothing runs yet.".to_owned()),
-        (all, some) if all == some => (State::Ok, format!("All {all} running versions have signed statements.")),
+        (all, some) if all == some => {
+            (State::Ok, format!("{} signed statements.", counted(all, "running version has", "running versions have")))
+        }
         (all, some) => (State::Bad, format!("{some} of {all} running versions have signed statements.")),
     };
     let vulnerabilities = match critical {
         None => (State::Unknown, "Nothing was scanned yet.".to_owned()),
         Some(0) => (State::Ok, "No open critical finding.".to_owned()),
-        Some(n) => (State::Bad, format!("{n} open critical findings.")),
+        Some(n) => (State::Bad, format!("{}.", counted(n, "open critical finding", "open critical findings"))),
     };
     let secrets = match stages.leases.len() {
         0 => (State::Ok, "No secret is lent to anybody now.".to_owned()),
-        n => (State::Ok, format!("{n} leases, each bound to a run or an instance and ended with it.")),
+        n => {
+            (State::Ok, format!("{}, bound to a run or an instance and ended with it.", counted(n, "lease", "leases")))
+        }
     };
     vec![
         row(

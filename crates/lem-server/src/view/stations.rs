@@ -1,7 +1,8 @@
 //! The stations around the delivery path on the home page, and what of theirs needs a person.
 
-use crate::dto::{NowItem, NowKind, Number, State};
+use crate::dto::{FindingRow, FindingStanding, NowItem, NowKind, Number, Severity, State};
 use crate::record::Record;
+use crate::view::counted;
 use crate::view::home::{Says, count};
 use crate::view::optimize::total;
 use crate::view::secure::findings;
@@ -23,6 +24,10 @@ fn waiting(record: &Record) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
+fn is_open(finding: &FindingRow) -> bool {
+    finding.standing == FindingStanding::Open
+}
+
 fn drifted(record: &Record) -> usize {
     let stages = &record.stages;
     let newer = |key, seq| stages.applies.get(key).is_none_or(|a| a.seq < seq);
@@ -37,15 +42,15 @@ pub(crate) fn provision(record: &Record) -> Says {
     let drifted = drifted(record);
     let number = count("changes planned", planned);
     if failed > 0 {
-        let sentence = format!("The last apply of {failed} environments did not finish.");
+        let sentence = format!("The last apply of {} did not finish.", counted(failed, "environment", "environments"));
         return Says { state: State::Bad, word: "failed", sentence, number };
     }
     if drifted > 0 {
-        let sentence = format!("{drifted} resources differ from what was applied.");
+        let sentence = format!("{} from what was applied.", counted(drifted, "resource differs", "resources differ"));
         return Says { state: State::Bad, word: "drifted", sentence, number };
     }
     if let Some((environment, changes)) = waiting(record).next() {
-        let sentence = format!("A plan of {changes} changes for {environment} waits.");
+        let sentence = format!("A plan of {} for {environment} waits.", counted(changes, "change", "changes"));
         return Says { state: State::Waiting, word: "plan waits", sentence, number };
     }
     match stages.applies.len() {
@@ -53,8 +58,8 @@ pub(crate) fn provision(record: &Record) -> Says {
             Says { state: State::Unknown, word: "idle", sentence: "Nothing was planned or applied yet.".into(), number }
         }
         n => {
-            let noun = if n == 1 { "environment is" } else { "environments are" };
-            Says { state: State::Ok, word: "applied", sentence: format!("{n} {noun} as applied."), number }
+            let sentence = format!("{} as applied.", counted(n, "environment is", "environments are"));
+            Says { state: State::Ok, word: "applied", sentence, number }
         }
     }
 }
@@ -65,15 +70,19 @@ pub(crate) fn secure(record: &Record) -> Says {
         return Says { state: State::Unknown, word: "idle", sentence: "Nothing was scanned yet.".into(), number: None };
     };
     let rows = findings(record);
-    let open = |severity: &str| rows.iter().filter(|f| f.standing == "open" && f.severity == severity).count();
-    let (critical, high) = (open("critical"), open("high"));
-    let running =
-        rows.iter().filter(|f| f.standing == "open" && f.severity == "critical" && !f.running.is_empty()).count();
+    let open = |severity: Severity| rows.iter().filter(move |f| is_open(f) && f.severity == severity);
+    let (critical, high) = (open(Severity::Critical).count(), open(Severity::High).count());
+    let running = open(Severity::Critical).filter(|f| !f.running.is_empty()).count();
     let number = count("open criticals", critical);
     if critical > 0 {
         let sentence = match running {
-            0 => format!("{critical} critical findings are open; none in what runs now."),
-            n => format!("{n} critical findings are in what runs now."),
+            0 => {
+                format!(
+                    "{} open; none in what runs now.",
+                    counted(critical, "critical finding is", "critical findings are")
+                )
+            }
+            n => format!("{} in what runs now.", counted(n, "critical finding is", "critical findings are")),
         };
         return Says { state: State::Bad, word: "critical", sentence, number };
     }
@@ -81,13 +90,16 @@ pub(crate) fn secure(record: &Record) -> Says {
         return Says {
             state: State::Waiting,
             word: "findings",
-            sentence: format!("{high} high findings are open."),
+            sentence: format!("{} open.", counted(high, "high finding is", "high findings are")),
             number,
         };
     }
     let sentence = match scan.fact.unknown {
         0 => "No high or critical finding is open.".to_owned(),
-        n => format!("No high or critical finding is open; {n} values could not be judged."),
+        n => format!(
+            "No high or critical finding is open; {} could not be judged.",
+            counted(n as usize, "value", "values")
+        ),
     };
     Says { state: State::Ok, word: "clean", sentence, number }
 }
@@ -114,12 +126,12 @@ pub(crate) fn optimize(record: &Record) -> Says {
     let Some(monthly) = monthly else {
         let sentence = match advice {
             0 => "Nothing was priced yet.".to_owned(),
-            n => format!("{n} recommendations wait."),
+            n => format!("{}.", counted(n, "recommendation waits", "recommendations wait")),
         };
         return Says { state: State::Unknown, word: "idle", sentence, number };
     };
     let known = if unknown > 0 {
-        format!("At least {monthly} a month; {unknown} resources are not priced.")
+        format!("At least {monthly} a month; {} not priced.", counted(unknown, "resource is", "resources are"))
     } else {
         format!("{monthly} a month.")
     };
@@ -128,7 +140,7 @@ pub(crate) fn optimize(record: &Record) -> Says {
         n => Says {
             state: State::Waiting,
             word: "advice",
-            sentence: format!("{n} recommendations wait. {known}"),
+            sentence: format!("{}. {known}", counted(n, "recommendation waits", "recommendations wait")),
             number,
         },
     }
@@ -144,7 +156,11 @@ pub(crate) fn need_a_person(record: &Record, now: Timestamp) -> Vec<NowItem> {
         items.push(NowItem {
             kind: NowKind::Approval,
             title: format!("a plan for {environment}"),
-            sentence: format!("{changes} changes of {} wait to be applied", plan.fact.root),
+            sentence: format!(
+                "{} to be applied in {}",
+                counted(changes, "change waits", "changes wait"),
+                plan.fact.root
+            ),
             href: "/provision".into(),
             since: plan.at.into(),
             severity: State::Waiting,

@@ -1,6 +1,6 @@
 //! Cost, budgets, recommendations, pipelines.
 
-use super::{Money, Unpriced};
+use super::{AdviceStanding, Money, Unpriced};
 use crate::dto::{State, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -80,6 +80,7 @@ pub struct BudgetRow {
 
 /// A recommendation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RecommendationRow {
     /// Stable id.
     pub recommendation: String,
@@ -91,8 +92,8 @@ pub struct RecommendationRow {
     pub environment: Option<String>,
     /// Service.
     pub service: Option<String>,
-    /// created, proposed, applied, verified, inconclusive, reverted, dismissed, expired or superseded.
-    pub standing: String,
+    /// Where it stands.
+    pub standing: AdviceStanding,
     /// Why it stands so.
     pub standing_why: Option<String>,
     /// What to do.

@@ -1,6 +1,6 @@
 //! Infrastructure: environments, resources, plans, drift, documents.
 
-use super::{FilePlace, Money, Unpriced};
+use super::{FilePlace, GateAnswer, Language, Money, ResourceAction, Severity, Unpriced};
 use crate::dto::{State, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,8 +31,8 @@ pub struct InfraEnvironment {
     pub environment: String,
     /// Folder of the configuration.
     pub root: String,
-    /// terraform, cloudformation or kubernetes.
-    pub language: String,
+    /// Language of its files.
+    pub language: Language,
     /// native or terraform.
     pub engine: String,
     /// How it is.
@@ -181,8 +181,8 @@ pub struct PlanChange {
     pub address: String,
     /// Type.
     pub kind: String,
-    /// no_op, create, read, update, delete_create, create_delete, delete or forget.
-    pub action: String,
+    /// What happens to it.
+    pub action: ResourceAction,
     /// Where it is written.
     pub place: FilePlace,
     /// Why it is replaced, when it is.
@@ -216,7 +216,7 @@ pub struct PolicyNote {
     /// Rule.
     pub rule: String,
     /// How bad.
-    pub severity: String,
+    pub severity: Severity,
     /// What is wrong.
     pub title: String,
 }
@@ -224,8 +224,8 @@ pub struct PolicyNote {
 /// What a policy gate answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GateState {
-    /// allow, deny or unknown.
-    pub answer: String,
+    /// Answer.
+    pub answer: GateAnswer,
     /// Reasons, one sentence each.
     pub reasons: Vec<String>,
     /// Event that says so.

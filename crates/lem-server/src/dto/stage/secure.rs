@@ -1,6 +1,6 @@
 //! Findings, exceptions, secrets by name, attestations, gates, controls.
 
-use super::FilePlace;
+use super::{FilePlace, FindingStanding, GateAnswer, Scanner, Severity};
 use crate::dto::{State, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -41,8 +41,8 @@ pub struct ScanInfo {
     pub advisories_date: String,
     /// Its age in days.
     pub advisories_age_days: i64,
-    /// Rules that were applied.
-    pub rules: u64,
+    /// Digest of the rules that were applied.
+    pub rules: String,
     /// Values that rules could not judge.
     pub unknown: u32,
 }
@@ -57,10 +57,10 @@ pub struct FindingRow {
     pub rule: String,
     /// Other names of the same.
     pub aliases: Vec<String>,
-    /// infrastructure, pipeline, vulnerability or secret.
-    pub scanner: String,
-    /// info, low, medium, high or critical.
-    pub severity: String,
+    /// Which scanner found it.
+    pub scanner: Scanner,
+    /// How bad it is.
+    pub severity: Severity,
     /// Whether the severity stands for a score nobody gave.
     pub unscored: bool,
     /// What is wrong.
@@ -75,8 +75,8 @@ pub struct FindingRow {
     pub owner: Option<String>,
     /// Where it runs now.
     pub running: Vec<RunningAt>,
-    /// open or excepted.
-    pub standing: String,
+    /// Whether it is open.
+    pub standing: FindingStanding,
     /// When it was seen first.
     pub first_seen_at: Time,
     /// Event of the scan that found it.
@@ -178,8 +178,8 @@ pub struct GateRow {
     pub subject: String,
     /// Environment.
     pub environment: Option<String>,
-    /// allow, deny or unknown.
-    pub answer: String,
+    /// Answer.
+    pub answer: GateAnswer,
     /// Reasons.
     pub reasons: Vec<String>,
     /// When.
