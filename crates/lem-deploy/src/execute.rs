@@ -199,11 +199,10 @@ impl Engine {
                 (place.world.notes, place.world.history, place.world.exposed) = (None, None, (0, 0));
                 (place.world.interval, place.world.measured) = (None, vec![]);
                 place.asked.clear();
+                place.world.gate_waits.clear();
             }
-            Said::DeployRefused(fact) => place.world.gate.retain(|_, answer| {
-                // A refusal is asked for anew next time.
-                answer.is_ok() || fact.why.is_empty()
-            }),
+            // What was refused is asked for anew when somebody wants it again.
+            Said::DeployRefused(_) => place.world.gate.clear(),
             Said::ReleaseNotesPublished(_) => place.world.notes = None,
             _ => {}
         }
@@ -252,6 +251,7 @@ impl Engine {
         let place = self.places.get_mut(&scope).expect("every place in the order has a place");
         (place.world.instances, place.world.crashed, place.world.routed) =
             (observed.instances, observed.crashed, routed);
+        place.world.heard = self.next;
         place.world.sources = Some(crate::evidence::Sources {
             latency: slower_than.is_some(),
             logs: self.options.ports.health.is_some(),

@@ -22,7 +22,7 @@ use crate::state::{Lane, Placed, State};
 use jiff::Timestamp;
 use lem_engine_judge::condition::Phase as Measurement;
 use lem_model::port::{GateAnswer, Scope};
-use lem_model::{DeploymentId, Digest, Version};
+use lem_model::{DeploymentId, Digest, Seq, Version};
 use std::collections::BTreeMap;
 
 /// What the engine sees of one service in one environment, apart from the ledger.
@@ -45,11 +45,26 @@ pub struct World {
     /// Whether there is a log store and a limit for slow responses.
     pub sources: Option<crate::evidence::Sources>,
     /// Answers of the policy gate.
-    pub gate: BTreeMap<Digest, Result<GateAnswer, String>>,
+    pub gate: BTreeMap<Digest, GateAnswer>,
+    /// Artifacts whose answer waits.
+    pub gate_waits: BTreeMap<Digest, AskAgain>,
+    /// Events of the ledger that were read.
+    pub heard: Seq,
     /// Requests the new version got since its rollout began, and bad ones, by the router.
     pub exposed: (u64, u64),
     /// Release notes that were written.
     pub notes: Option<String>,
+}
+
+/// The policy gate gave no answer yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskAgain {
+    /// Why, as a sentence.
+    pub why: String,
+    /// It is asked again at this time.
+    pub at: Timestamp,
+    /// Or as soon as the ledger has more than these events.
+    pub heard: Seq,
 }
 
 /// A version that cannot run.

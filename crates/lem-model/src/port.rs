@@ -157,11 +157,25 @@ pub enum GateAnswer {
     Deny(String),
 }
 
+/// What a gate's answer waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateWait {
+    /// What is not recorded yet, as a sentence.
+    pub why: String,
+    /// From then on the answer is given without it.
+    pub until: Timestamp,
+}
+
 /// Asks whether something may go on. Answered by secure; without it everything is allowed and said so.
 #[async_trait]
 pub trait PolicyGate: Send + Sync {
-    /// May this artifact go to this environment?
+    /// May this artifact go to this environment? The answer by what is known now.
     async fn may_deploy(&self, scope: &Scope, digest: &crate::Digest) -> Result<GateAnswer, SourceError>;
+    /// What the answer should wait for; `None` when it can be given now. Ask again when the ledger has grown.
+    async fn waits_for(&self, scope: &Scope, digest: &crate::Digest) -> Result<Option<GateWait>, SourceError> {
+        let _nothing_is_on_its_way = (scope, digest);
+        Ok(None)
+    }
 }
 
 /// Gives secrets to jobs and services.

@@ -9,11 +9,18 @@ use lem_model::diagnostic::nearest;
 use lem_model::finding::{Exception, FindingSeverity};
 use lem_model::{Diagnostic, Place};
 use std::path::Path;
+use std::time::Duration;
 
 /// File of exceptions beside `lem.yaml`.
 pub const EXCEPTIONS_FILE: &str = "lem-exceptions.yaml";
 /// Oldest advisories a gate believes, unless configured.
 pub const MAX_DB_AGE_DAYS: i32 = 120;
+/// Time a gate waits for the provenance and the scan of an artifact, unless configured.
+pub const GATE_WAIT: Duration = Duration::from_mins(2);
+/// Longest such time.
+pub const GATE_WAIT_MAX: Duration = Duration::from_hours(24);
+/// Longest time a gate that only warns holds a release up.
+pub const GATE_WAIT_WARN: Duration = Duration::from_secs(10);
 /// Most exceptions of one repository.
 pub const MAX_EXCEPTIONS: usize = 2_000;
 
@@ -44,6 +51,8 @@ pub enum SkipReason {
 pub struct Policy {
     /// Gate.
     pub gate: GateMode,
+    /// Time a required gate waits for the provenance and the scan of an artifact.
+    pub gate_wait: Duration,
     /// Findings from here on count.
     pub threshold: FindingSeverity,
     /// Days advisories may be old for a gate.
@@ -58,6 +67,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             gate: GateMode::default(),
+            gate_wait: GATE_WAIT,
             threshold: FindingSeverity::High,
             max_db_age_days: MAX_DB_AGE_DAYS,
             skip_reason: SkipReason::default(),
@@ -73,6 +83,14 @@ pub fn severity(word: &str) -> Option<FindingSeverity> {
 }
 
 impl Policy {
+    /// How long a release is held up for what its artifact's verdict still lacks.
+    pub fn patience(&self) -> Duration {
+        match self.gate {
+            GateMode::Required => self.gate_wait,
+            GateMode::Warn => self.gate_wait.min(GATE_WAIT_WARN),
+        }
+    }
+
     /// Reads the section, if there is one, and the exceptions file, if there is one.
     pub fn read(root: &Path, section: Option<(&str, &Node)>, today: Date) -> (Self, Vec<Diagnostic>) {
         let mut policy = Self::default();
@@ -102,6 +120,9 @@ impl Policy {
         if let Some(n) = fields.take("gate") {
             self.gate = word(reader, n, "gate", &[("warn", GateMode::Warn), ("required", GateMode::Required)])
                 .unwrap_or_default();
+        }
+        if let Some(wait) = fields.take("gate_wait").and_then(|n| gate_wait(reader, n)) {
+            self.gate_wait = wait;
         }
         if let Some(n) = fields.take("severity") {
             let known = ["info", "low", "medium", "high", "critical"]
@@ -135,6 +156,16 @@ impl Policy {
             }
         }
     }
+}
+
+fn gate_wait(reader: &Reader, node: &Node) -> Option<Duration> {
+    let wait = Duration::from_millis(reader.duration_ms(node, "gate_wait")?);
+    if wait > GATE_WAIT_MAX {
+        let hours = GATE_WAIT_MAX.as_secs() / 3600;
+        reader.error(node, "out-of-range", format!("gate_wait is at most {hours}h"));
+        return None;
+    }
+    Some(wait)
 }
 
 fn word<T: Copy>(reader: &Reader, node: &Node, what: &str, known: &[(&str, T)]) -> Option<T> {

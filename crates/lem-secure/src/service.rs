@@ -7,7 +7,7 @@ use crate::engine::lockfiles;
 use crate::error::SecureError;
 use crate::events::{ArtifactPackaged, AttestationRecorded, ChangeMerged, ScanFinished};
 use crate::execute::{Scan, ScanOptions, scan};
-use crate::gate::Gate;
+use crate::gate::{Failures, Gate};
 use crate::state::SecureState;
 use lem_engine_scan::files::Tree;
 use lem_engine_scan::sbom::{About, PREDICATE, cyclonedx};
@@ -58,19 +58,21 @@ impl std::fmt::Debug for SecureOptions {
 pub struct SecureService {
     options: Arc<SecureOptions>,
     state: View<SecureState>,
+    failures: Failures,
 }
 
 impl SecureService {
     /// A service over a ledger.
     pub fn new(options: SecureOptions) -> Self {
         let state = View::start(options.recorder.log().clone());
-        Self { options: Arc::new(options), state }
+        Self { options: Arc::new(options), state, failures: Failures::default() }
     }
 
     /// The gate that other stages ask.
     pub fn gate(&self) -> Arc<Gate> {
         let options = &self.options;
-        Arc::new(Gate::new(self.state.clone(), options.recorder.clone(), options.policy.clone()))
+        let (recorder, policy) = (options.recorder.clone(), options.policy.clone());
+        Arc::new(Gate::new(self.state.clone(), recorder, policy, self.failures.clone()))
     }
 
     /// What the ledger says.
@@ -78,8 +80,8 @@ impl SecureService {
         &self.state
     }
 
-    /// Serves until it is cancelled. A change that cannot be scanned is said and passed; the gate then knows nothing
-    /// about it.
+    /// Serves until it is cancelled. What cannot be scanned or attested is said and passed; the gate then says why it
+    /// knows nothing about it.
     pub async fn serve(&self, cancel: CancellationToken) -> Result<(), SecureError> {
         let log = self.options.recorder.log().clone();
         let filter = Filter::types([ChangeMerged::TYPE, ArtifactPackaged::TYPE]);
@@ -90,7 +92,9 @@ impl SecureService {
                 event = events.next() => event?,
             };
             if let Err(error) = self.handle(&event).await {
-                tracing::warn!("event {}: {error}", event.seq);
+                let why = chain(&error);
+                tracing::warn!("event {}: {why}", event.seq);
+                self.failed(&event, why);
             }
             events.ack(event.seq).await?;
         }
@@ -104,6 +108,15 @@ impl SecureService {
         match event.read::<ArtifactPackaged>() {
             Some(artifact) => self.artifact(&event.id, &artifact).await,
             None => Ok(()),
+        }
+    }
+
+    /// Remembers what could not be done about a commit or an artifact.
+    fn failed(&self, event: &Event, why: String) {
+        if let Some(change) = event.read::<ChangeMerged>() {
+            self.failures.keep(change.sha.as_str(), format!("the scan failed: {why}"));
+        } else if let Some(artifact) = event.read::<ArtifactPackaged>() {
+            self.failures.keep(artifact.digest.as_str(), format!("attesting it failed: {why}"));
         }
     }
 
@@ -162,6 +175,17 @@ impl SecureService {
         write().map_err(wrong)?;
         Ok(digest)
     }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// Where a signed document is kept.

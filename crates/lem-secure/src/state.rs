@@ -16,8 +16,10 @@ pub struct Recorded<T> {
     pub fact: T,
     /// Its event.
     pub event: Seq,
-    /// When.
+    /// When it happened, as its source says.
     pub at: jiff::Timestamp,
+    /// When the ledger got it.
+    pub received: jiff::Timestamp,
 }
 
 /// What runs somewhere.
@@ -52,7 +54,12 @@ pub struct SecureState {
 }
 
 fn recorded<F: Fact>(event: &Event) -> Option<Recorded<F>> {
-    event.read::<F>().map(|fact| Recorded { fact, event: event.seq, at: event.time_occurred })
+    event.read::<F>().map(|fact| Recorded {
+        fact,
+        event: event.seq,
+        at: event.time_occurred,
+        received: event.time_received,
+    })
 }
 
 impl Projection for SecureState {
@@ -70,8 +77,8 @@ impl Projection for SecureState {
         } else if let Some(attestation) = recorded::<AttestationRecorded>(event) {
             self.attestations.entry(attestation.fact.artifact.clone()).or_default().push(attestation);
         } else if let Some(granted) = recorded::<ExceptionGranted>(event) {
-            let Recorded { fact, event, at } = granted;
-            self.exceptions.push(Recorded { fact: fact.exception, event, at });
+            let Recorded { fact, event, at, received } = granted;
+            self.exceptions.push(Recorded { fact: fact.exception, event, at, received });
         } else if let Some(gate) = recorded::<GateDecided>(event) {
             self.gates.push(gate);
             if self.gates.len() > MAX_GATES {

@@ -3,18 +3,20 @@
 use super::Engine;
 use super::counting::{Closed, history};
 use crate::evidence::{self, History};
-use crate::plan::{Deed, Interval, MeasuredNow};
-use jiff::Timestamp;
+use crate::plan::{AskAgain, Deed, Interval, MeasuredNow};
+use jiff::{SignedDuration, Timestamp};
 use lem_engine_judge::condition::{Measured, Phase};
 use lem_engine_judge::dispersion::Past;
 use lem_engine_judge::sequential::Signal;
-use lem_model::port::{GateAnswer, HealthSource, MetricValue, Scope, Window};
-use lem_model::{DeploymentId, Digest, Version};
+use lem_model::port::{GateAnswer, HealthSource, MetricValue, PolicyGate, Scope, SourceError, Window};
+use lem_model::{DeploymentId, Digest, Seq, Version};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Time a question may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Time until a gate that did not answer is asked again.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 /// Time the count of error lines may hold up the judge's interval.
 const LINES_TIMEOUT: Duration = Duration::from_millis(500);
 /// Intervals of the past whose error lines are counted.
@@ -40,7 +42,7 @@ pub(super) enum Answer {
     Gate {
         scope: Scope,
         digest: Digest,
-        answer: Result<GateAnswer, String>,
+        answer: Result<GateAnswer, AskAgain>,
     },
 }
 
@@ -68,14 +70,12 @@ impl Engine {
             Deed::AskGate(digest) => {
                 let Some(gate) = ports.gate else {
                     // Nobody is asked: allowed, and the plan is made.
-                    place.world.gate.insert(digest, Ok(GateAnswer::Allow));
+                    place.world.gate.insert(digest, GateAnswer::Allow);
                     return true;
                 };
+                let heard = self.next;
                 self.answer(async move {
-                    let answer = match tokio::time::timeout(TIMEOUT, gate.may_deploy(&scope, &digest)).await {
-                        Ok(answer) => answer.map_err(|error| error.to_string()),
-                        Err(_) => Err("no answer in time".to_owned()),
-                    };
+                    let answer = gate_answer(gate.as_ref(), &scope, &digest, now, heard).await;
                     Answer::Gate { scope, digest, answer }
                 });
             }
@@ -128,7 +128,15 @@ impl Engine {
             Answer::Gate { scope, digest, answer } => {
                 if let Some(place) = self.places.get_mut(&scope) {
                     place.asked.remove(&format!("gate {digest}"));
-                    place.world.gate.insert(digest, answer);
+                    match answer {
+                        Ok(answer) => {
+                            place.world.gate_waits.remove(&digest);
+                            place.world.gate.insert(digest, answer);
+                        }
+                        Err(again) => {
+                            place.world.gate_waits.insert(digest, again);
+                        }
+                    }
                 }
             }
             Answer::Metric { scope, deployment, run, metric, query, result } => {
@@ -169,6 +177,33 @@ impl Engine {
             }
         };
         Some(MeasuredNow { deployment, run, metric, query, value, phase, why })
+    }
+}
+
+/// The gate's answer, or when to ask again.
+async fn gate_answer(
+    gate: &dyn PolicyGate,
+    scope: &Scope,
+    digest: &Digest,
+    now: Timestamp,
+    heard: Seq,
+) -> Result<GateAnswer, AskAgain> {
+    let asked = async {
+        Ok::<_, SourceError>(match gate.waits_for(scope, digest).await? {
+            Some(wait) => Err(AskAgain { why: wait.why, at: wait.until, heard }),
+            None => Ok(gate.may_deploy(scope, digest).await?),
+        })
+    };
+    let silent = |why: String| AskAgain {
+        why: format!("the policy gate does not answer: {why}"),
+        at: now.checked_add(ASK_AGAIN).unwrap_or(now),
+        // Only time helps.
+        heard: Seq::MAX,
+    };
+    match tokio::time::timeout(TIMEOUT, asked).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => Err(silent(error.to_string())),
+        Err(_) => Err(silent("no answer in time".to_owned())),
     }
 }
 

@@ -73,11 +73,11 @@ fn deployment(scene: &Scene<'_>, pending: &Pending) -> Vec<Said> {
     if let Some(why) = contract_waits(scene) {
         return hold(pending, why);
     }
-    match scene.world.gate.get(&request.digest) {
-        None => vec![],
-        Some(Ok(GateAnswer::Allow)) => vec![planned(scene, pending).into()],
-        Some(Ok(GateAnswer::Deny(why))) => vec![refused(pending, format!("policy denies it: {why}")).into()],
-        Some(Err(why)) => hold(pending, format!("the policy gate does not answer: {why}")),
+    match (scene.world.gate.get(&request.digest), scene.world.gate_waits.get(&request.digest)) {
+        (Some(GateAnswer::Allow), _) => vec![planned(scene, pending).into()],
+        (Some(GateAnswer::Deny(why)), _) => vec![refused(pending, format!("policy denies it: {why}")).into()],
+        (None, Some(waits)) => hold(pending, waits.why.clone()),
+        (None, None) => vec![],
     }
 }
 

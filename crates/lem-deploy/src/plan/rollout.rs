@@ -421,7 +421,9 @@ pub(super) fn deeds(scene: &Scene<'_>) -> Vec<Deed> {
     let mut deeds = vec![];
     if let Some(pending) = scene.lane.pending.last() {
         let digest = &pending.request.digest;
-        if scene.lane.rollout.is_none() && !scene.world.gate.contains_key(digest) {
+        let open = scene.lane.rollout.is_none() && !scene.world.gate.contains_key(digest);
+        let waits = scene.world.gate_waits.get(digest);
+        if open && waits.is_none_or(|w| w.heard < scene.world.heard || w.at <= scene.now) {
             deeds.push(Deed::AskGate(digest.clone()));
         }
     }

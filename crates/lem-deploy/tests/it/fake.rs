@@ -11,7 +11,9 @@ use lem_deploy::execute::{Engine, EngineOptions, Ports};
 use lem_deploy::journal::{Journal, READ_MAX};
 use lem_deploy::plan::{Crash, Instance, Readiness, Routed};
 use lem_deploy::state::{Lane, State};
-use lem_model::port::{GateAnswer, HealthSource, MetricQuery, MetricValue, PolicyGate, Scope, SourceError, Window};
+use lem_model::port::{
+    GateAnswer, GateWait, HealthSource, MetricQuery, MetricValue, PolicyGate, Scope, SourceError, Window,
+};
 use lem_model::{Clock, Digest, Event, Fact, NewEvent, Seq, Version};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -233,6 +235,8 @@ pub(crate) struct Answers {
     pub(crate) metric: Mutex<Option<f64>>,
     pub(crate) queries: Mutex<Vec<String>>,
     pub(crate) deny: Mutex<Option<String>>,
+    pub(crate) waits: Mutex<Option<GateWait>>,
+    pub(crate) asked: AtomicU64,
     pub(crate) lines: Mutex<BTreeMap<Version, u64>>,
 }
 
@@ -260,6 +264,11 @@ impl MetricQuery for Answers {
 impl PolicyGate for Answers {
     async fn may_deploy(&self, _scope: &Scope, _digest: &Digest) -> Result<GateAnswer, SourceError> {
         Ok(self.deny.lock().clone().map_or(GateAnswer::Allow, GateAnswer::Deny))
+    }
+
+    async fn waits_for(&self, _scope: &Scope, _digest: &Digest) -> Result<Option<GateWait>, SourceError> {
+        self.asked.fetch_add(1, SeqCst);
+        Ok(self.waits.lock().clone())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::fake::{CANARY, ONE_PLACE, Stage, Wired, digest, good, scope, sha};
 use lem_deploy::events::*;
+use lem_model::port::GateWait;
+use std::sync::atomic::Ordering::SeqCst;
 
 fn rollback(to: Option<&str>) -> RollbackRequested {
     RollbackRequested {
@@ -170,4 +172,46 @@ async fn policy_is_asked_first() {
     stage.build(2);
     stage.run(3, &good).await.unwrap();
     assert_eq!(stage.running().as_deref(), Some("22222222"));
+}
+
+/// Seconds from the start of a stage's clock.
+fn second(stage: &Stage, n: i64) -> jiff::Timestamp {
+    lem_model::Clock::now(stage.clock.as_ref()).checked_add(jiff::SignedDuration::from_secs(n)).unwrap()
+}
+
+#[tokio::test]
+async fn a_release_waits_for_what_its_verdict_lacks_across_a_restart() {
+    let mut stage = Stage::new(CANARY, ONE_PLACE, Wired::All);
+    let wait = GateWait { why: "the policy gate waits for the scan".into(), until: second(&stage, 600) };
+    *stage.answers.waits.lock() = Some(wait);
+    stage.build(1);
+    stage.run(20, &good).await.unwrap();
+    stage.restart(true);
+    stage.run(20, &good).await.unwrap();
+    let held: Vec<String> = stage.journal.all::<RolloutHeld>().into_iter().map(|h| h.why).collect();
+    assert_eq!(held, ["the policy gate waits for the scan"], "said once");
+    assert!(stage.journal.all::<ReleasePlanned>().is_empty());
+    assert!(stage.answers.asked.load(SeqCst) <= 6, "asked when the ledger grows, not all the time");
+
+    *stage.answers.waits.lock() = None;
+    stage.run(5, &good).await.unwrap();
+    assert!(stage.journal.all::<ReleasePlanned>().is_empty(), "nothing was recorded since");
+    stage.journal.hear(&UnfreezeRequested { scope: "other".into(), reason: "news".into(), by: "person:ann".into() });
+    stage.run(3, &good).await.unwrap();
+    assert_eq!(stage.running().as_deref(), Some("11111111"));
+}
+
+#[tokio::test]
+async fn after_its_time_the_gate_is_asked_again() {
+    let mut stage = Stage::new(CANARY, ONE_PLACE, Wired::All);
+    let wait = GateWait { why: "the policy gate waits for the provenance".into(), until: second(&stage, 30) };
+    *stage.answers.waits.lock() = Some(wait);
+    stage.build(1);
+    stage.run(10, &good).await.unwrap();
+    *stage.answers.waits.lock() = None;
+    *stage.answers.deny.lock() = Some("no provenance".into());
+    stage.run(10, &good).await.unwrap();
+    assert!(stage.journal.all::<DeployRefused>().is_empty());
+    stage.run(15, &good).await.unwrap();
+    assert_eq!(stage.journal.all::<DeployRefused>()[0].why, "policy denies it: no provenance");
 }

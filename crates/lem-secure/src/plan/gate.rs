@@ -12,6 +12,8 @@ pub struct Question {
     pub scanned: Option<Scanned>,
     /// Whether the artifact is known at all.
     pub known: bool,
+    /// Why what is missing could not be made, where that is known.
+    pub failed: Option<String>,
 }
 
 /// What a scan said.
@@ -64,11 +66,15 @@ pub fn decide(question: &Question, threshold: FindingSeverity, max_db_age_days: 
     if !question.known {
         return Verdict::Unknown(vec!["nothing is recorded about this artifact".into()]);
     }
+    let missing = |what: &str| {
+        let why = question.failed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        Verdict::Unknown(vec![format!("{what}{why}")])
+    };
     if !question.provenance {
-        return Verdict::Unknown(vec!["no signed provenance is recorded for this artifact".into()]);
+        return missing("no signed provenance is recorded for this artifact");
     }
     let Some(scanned) = &question.scanned else {
-        return Verdict::Unknown(vec!["what this artifact was made from has not been scanned".into()]);
+        return missing("what this artifact was made from has not been scanned");
     };
     let Some(day) = scanned.advisories else {
         return Verdict::Unknown(vec!["the scan had no advisories".into()]);

@@ -107,9 +107,12 @@ fn policy(section: &str, exceptions: &str) -> (Policy, Vec<String>) {
 #[test]
 fn the_policy_is_read_and_what_is_wrong_has_a_place_and_a_hint() {
     let good = "exceptions:\n- {covers: CKV_AWS_20 a.b, owner: ann, approver: bob, reason: x, expires: 2026-12-01}\n";
-    let (read, said) = policy("gate: required\nseverity: medium\nmax_db_age: 48h\n", good);
+    let (read, said) = policy("gate: required\ngate_wait: 30s\nseverity: medium\nmax_db_age: 48h\n", good);
+    assert_eq!(read.patience(), std::time::Duration::from_secs(30));
     assert_eq!((read.gate, read.threshold, read.max_db_age_days), (GateMode::Required, FindingSeverity::Medium, 2));
     assert_eq!((read.exceptions.len(), said.len()), (1, 0));
+    assert_eq!(policy("gate_wait: 2m\n", "").0.patience(), std::time::Duration::from_secs(10), "it only warns");
+    assert!(policy("gate_wait: 48h\n", "").1[0].contains("gate_wait is at most 24h"));
     for (exceptions, expect) in [
         (
             "exceptions:\n- {covers: CKV_AWS_2O, owner: a, approver: b, reason: x, expires: 2026-12-01}\n",
@@ -152,7 +155,7 @@ fn the_gate_asks_in_order_and_unknown_is_not_allow() {
         (true, true, scanned("2026-11-20", &[FindingSeverity::Medium]), "allow"),
         (true, true, scanned("2026-11-20", &[high; 9]), "deny"),
     ] {
-        let question = Question { known, provenance, scanned: scan };
+        let question = Question { known, provenance, scanned: scan, failed: None };
         let verdict = decide(&question, high, 30, today);
         assert_eq!(verdict.word(), expect, "{question:?}");
         assert_eq!(verdict.reasons().is_empty(), expect == "allow");

@@ -5,6 +5,7 @@
 mod decisions;
 mod scans;
 mod serving;
+mod waiting;
 
 use jiff::civil::Date;
 use lem_engine_scan::sca::Database;

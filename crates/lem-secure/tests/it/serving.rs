@@ -13,31 +13,37 @@ use lem_secure::service::document_path;
 use lem_secure::{GateMode, Policy, SecureOptions, SecureService, attest};
 use lem_source::git::Repository;
 use lem_testkit::{MemoryLog, SeededClock, SeededIds};
+use std::path::Path;
 use std::sync::Arc;
 
-struct Story {
+pub(crate) struct Story {
     _dir: tempfile::TempDir,
-    log: MemoryLog,
-    service: SecureService,
-    recorder: Recorder,
-    repository: Repository,
+    pub(crate) log: MemoryLog,
+    pub(crate) clock: Arc<SeededClock>,
+    pub(crate) service: SecureService,
+    pub(crate) recorder: Recorder,
+    pub(crate) repository: Repository,
     key: Arc<PrivateKey>,
-    data: std::path::PathBuf,
+    pub(crate) data: std::path::PathBuf,
+    mode: GateMode,
 }
 
+const LOCK: &str = "version = 4\n[[package]]\nname = \"semver\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\n";
+
+/// A repository with a secret in a file.
 fn story(mode: GateMode) -> Story {
+    story_of(mode, &[("config.env", &format!("T={}\n", token())), ("Cargo.lock", LOCK)])
+}
+
+/// A repository nothing is wrong with.
+pub(crate) fn clean_story(mode: GateMode) -> Story {
+    story_of(mode, &[("Cargo.lock", LOCK)])
+}
+
+fn story_of(mode: GateMode, files: &[(&str, &str)]) -> Story {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("repository");
-    write(
-        &root,
-        &[
-            ("config.env", &format!("T={}\n", token())),
-            (
-                "Cargo.lock",
-                "version = 4\n[[package]]\nname = \"semver\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\n",
-            ),
-        ],
-    );
+    write(&root, files);
     git(&root, &["init", "-q", "-b", "main"]);
     git(&root, &["add", "."]);
     git(&root, &["commit", "-qm", "one"]);
@@ -47,20 +53,35 @@ fn story(mode: GateMode) -> Story {
     let repository = Repository::discover(&root).unwrap();
     let key = Arc::new(PrivateKey::generate("example.com/test").unwrap());
     let data = dir.path().join("data");
-    let service = SecureService::new(SecureOptions {
-        recorder: Recorder::with(Arc::new(log.clone()), "/lem/secure", clock, Arc::new(SeededIds::new())),
+    let service = service(&log, &clock, 0, (&repository, &key, &data, mode));
+    Story { _dir: dir, log, clock, service, recorder, repository, key, data, mode }
+}
+
+fn service(
+    log: &MemoryLog,
+    clock: &Arc<SeededClock>,
+    ids: u64,
+    (repository, key, data, mode): (&Repository, &Arc<PrivateKey>, &Path, GateMode),
+) -> SecureService {
+    let ids = Arc::new(SeededIds::from(ids));
+    SecureService::new(SecureOptions {
+        recorder: Recorder::with(Arc::new(log.clone()), "/lem/secure", clock.clone(), ids),
         repository: repository.clone(),
         graphs: None,
         database: Arc::new(Database::open(None).unwrap()),
         policy: Policy { gate: mode, ..Policy::default() },
         key: key.clone(),
-        data: data.clone(),
-    });
-    Story { _dir: dir, log, service, recorder, repository, key, data }
+        data: data.to_owned(),
+    })
 }
 
 impl Story {
-    async fn happens<F: Fact>(&self, fact: &F) {
+    /// The stage was killed and starts again on the same ledger.
+    pub(crate) fn restart(&mut self) {
+        self.service = service(&self.log, &self.clock, 10_000, (&self.repository, &self.key, &self.data, self.mode));
+    }
+
+    pub(crate) async fn happens<F: Fact>(&self, fact: &F) {
         let at = self.recorder.record(fact).await.unwrap();
         let event = self.log.events().into_iter().find(|e| e.seq == at.seq).unwrap();
         self.service.handle(&event).await.unwrap();
@@ -68,27 +89,32 @@ impl Story {
         self.service.state().wait_for(last).await;
     }
 
-    fn facts<F: Fact>(&self) -> Vec<F> {
+    pub(crate) fn facts<F: Fact>(&self) -> Vec<F> {
         self.log.events().iter().filter_map(lem_model::Event::read).collect()
     }
 
-    async fn artifact(&self) -> ArtifactPackaged {
+    /// An artifact of the checked out commit.
+    pub(crate) fn packaged(&self) -> ArtifactPackaged {
         let sha = self.repository.resolve("HEAD").unwrap().unwrap();
-        let artifact = ArtifactPackaged {
+        ArtifactPackaged {
             change: Ref::to(sha.to_string()),
             purl: format!("pkg:generic/shop@{sha}"),
             name: "shop".into(),
             digest: Digest::of(b"archive"),
             size_bytes: 7,
             run: "r1".into(),
-            sha: sha.clone(),
+            sha,
             branch: "main".into(),
-        };
+        }
+    }
+
+    async fn artifact(&self) -> ArtifactPackaged {
+        let artifact = self.packaged();
         self.happens(&artifact).await;
         artifact
     }
 
-    async fn ask(&self, digest: &Digest) -> GateAnswer {
+    pub(crate) async fn ask(&self, digest: &Digest) -> GateAnswer {
         let scope = Scope { service: "shop".into(), environment: "production".into() };
         self.service.gate().may_deploy(&scope, digest).await.unwrap()
     }
