@@ -3,6 +3,7 @@
 mod decode;
 mod files;
 mod load;
+mod names;
 mod overrides;
 mod types;
 mod variables;

@@ -15,7 +15,7 @@ mod reference;
 pub use body::{AttributeShape, BlockShape, BodyShape, MAX_DYNAMIC_DEPTH, Nesting};
 pub use expand::{Expansion, MAX_INSTANCES, Repeat, Repetition};
 pub(crate) use operators::equal;
-pub use reference::{Reference, Target, body_references, references};
+pub use reference::{Names, Reference, Target, body_references, names_of, references};
 
 use crate::address::{ModuleAddress, ResourceAddress};
 use crate::config::{Configuration, Module};

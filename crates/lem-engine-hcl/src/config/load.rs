@@ -1,6 +1,6 @@
 //! Reading a folder and every module it calls.
 
-use super::{Configuration, Files, MAX_FILES, Module, ModuleCall, decode, overrides};
+use super::{Configuration, Files, MAX_FILES, Module, ModuleCall, decode, names, overrides};
 use crate::syntax::{Body, MAX_FILE_BYTES, parse_body, parse_json};
 use lem_model::{Diagnostic, Place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,6 +129,7 @@ impl Loader<'_> {
 
     fn folder(&mut self, folder: &str, place: &Place) -> Module {
         let real = self.real(folder);
+        let before = self.diagnostics.len();
         let mut module = Module { folder: folder.into(), ..Module::default() };
         let names = match self.files.list(&real) {
             Ok(names) => chosen(names),
@@ -162,6 +163,15 @@ impl Loader<'_> {
         }
         for body in &bodies {
             decode::decode(body, &mut module, &mut self.diagnostics);
+        }
+        for body in &bodies {
+            names::functions(body, &mut self.diagnostics);
+        }
+        // What a broken file declares is not known: then nothing is said to be missing.
+        if !self.diagnostics[before..].iter().any(Diagnostic::is_error) {
+            for body in &bodies {
+                names::references(body, &module, &mut self.diagnostics);
+            }
         }
         module
     }

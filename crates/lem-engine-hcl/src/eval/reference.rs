@@ -66,9 +66,26 @@ pub fn body_references(body: &Body) -> Vec<Reference> {
     walk.found
 }
 
+/// Names of a body.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// What it refers to.
+    pub references: Vec<Reference>,
+    /// Functions it calls, with the place of each call.
+    pub calls: Vec<(Arc<str>, Pos)>,
+}
+
+/// Every reference and every call of a body.
+pub fn names_of(body: &Body) -> Names {
+    let mut walk = Walk::default();
+    walk.body(body);
+    Names { references: walk.found, calls: walk.calls }
+}
+
 #[derive(Default)]
 struct Walk {
     found: Vec<Reference>,
+    calls: Vec<(Arc<str>, Pos)>,
     bound: Vec<Arc<str>>,
 }
 
@@ -124,7 +141,12 @@ impl Walk {
                 self.expr(base);
                 self.steps(steps);
             }
-            ExprKind::Call { args, .. } => args.iter().for_each(|a| self.expr(a)),
+            ExprKind::Call { name, args, .. } => {
+                self.calls.push((Arc::clone(name), expr.pos.clone()));
+                for argument in args {
+                    self.expr(argument);
+                }
+            }
             ExprKind::Conditional(arms) => arms.iter().for_each(|a| self.expr(a)),
             ExprKind::Unary(_, inner) => self.expr(inner),
             ExprKind::Binary(_, sides) => sides.iter().for_each(|s| self.expr(s)),

@@ -31,11 +31,32 @@ fn what_is_wrong_is_named_with_its_place() {
             "main.tf:1:1: module \"m\" comes from \"a/b/c\" and is not installed",
         ),
         ("variable \"a\" {\n  type = strin\n}", "main.tf:2:10: there is no type \"strin\""),
+        (
+            "locals {\n  unused = [uper(\"a\")]\n}",
+            "main.tf:2:13: there is no function \"uper\" [unknown-function]\n  help: did you mean \"upper\"?",
+        ),
+        ("variable \"zone\" {}\nlocals { unused = var.zones }", "main.tf:2:19: there is no variable \"zones\""),
+        ("output \"o\" { value = module.net.id }", "main.tf:1:22: there is no module \"net\" [unknown-reference]"),
     ];
     for (file, expected) in table {
         let found = messages(file);
         assert!(found.contains(expected), "{file}\n{found}");
     }
+}
+
+#[test]
+fn what_only_looks_like_an_unknown_name_is_none() {
+    let fine = [
+        "variable \"a\" {\n  type = object({ b = optional(list(string), []) })\n}",
+        "moved {\n  from = module.old\n  to = module.older\n}",
+        "locals {\n  arn = provider::aws::arn_parse(\"x\")\n  up = core::upper(\"x\")\n}",
+        "locals {\n  a = [for var in [1] : var]\n  b = can(try(1, 2))\n}",
+    ];
+    for file in fine {
+        assert_eq!(messages(file), "", "{file}");
+    }
+    // With a file that does not read nobody knows what is declared.
+    assert!(!messages("locals { a = var.b }\nvariable \"b\" {\n  default = (\n}").contains("there is no variable"));
 }
 
 #[test]
