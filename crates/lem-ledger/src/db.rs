@@ -2,9 +2,32 @@
 
 use async_trait::async_trait;
 use std::time::Duration;
+use thiserror::Error;
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+
+/// What a database says when it refuses.
+#[derive(Debug, Error)]
+pub enum DbError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    /// A value that no column of ours has.
+    #[error("column {column} is {found}")]
+    Column {
+        /// Which.
+        column: String,
+        /// What it is instead.
+        found: String,
+    },
+    /// Its connections are closed.
+    #[error("the connection is closed")]
+    Closed,
+}
 
 /// A column or argument.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,15 +67,15 @@ pub(crate) type Row = Vec<Value>;
 #[async_trait]
 pub(crate) trait Db: Send + Sync {
     /// Reads in no transaction.
-    async fn fetch(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error>;
+    async fn fetch(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, DbError>;
     /// Starts a transaction that holds the ledger's one write lock.
-    async fn begin(&self) -> Result<Box<dyn Transaction>, sqlx::Error>;
+    async fn begin(&self) -> Result<Box<dyn Transaction>, DbError>;
     /// Returns when another process may have appended.
     async fn elsewhere(&self);
     /// Whether this is an ordinary failure of the connection, which a new connection may cure.
-    fn is_passing(&self, error: &sqlx::Error) -> bool;
+    fn is_passing(&self, error: &DbError) -> bool;
     /// Whether there is no room left.
-    fn is_full(&self, error: &sqlx::Error) -> bool;
+    fn is_full(&self, error: &DbError) -> bool;
     /// How this database writes the placeholders of [`crate::sql::SCHEMA`].
     fn words(&self) -> Words;
     /// Ends all connections once their work is done.
@@ -64,9 +87,13 @@ pub(crate) trait Db: Send + Sync {
 /// A write transaction; dropping it rolls back.
 #[async_trait]
 pub(crate) trait Transaction: Send {
-    async fn run(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, sqlx::Error>;
-    async fn fetch(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error>;
-    async fn commit(self: Box<Self>) -> Result<(), sqlx::Error>;
+    async fn run(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, DbError>;
+    async fn fetch(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, DbError>;
+    /// Inserts rows of [`crate::sql::COLUMNS`].
+    async fn insert(&mut self, rows: Vec<Row>) -> Result<(), DbError>;
+    /// Rows of [`crate::sql::EXISTING`] that have one of these pairs of id and source.
+    async fn existing(&mut self, pairs: Vec<[Value; 2]>) -> Result<Vec<Row>, DbError>;
+    async fn commit(self: Box<Self>) -> Result<(), DbError>;
 }
 
 /// The few words in which the schema differs.
@@ -76,35 +103,7 @@ pub(crate) struct Words {
     pub(crate) blob: &'static str,
     /// Names of all tables there are.
     pub(crate) tables: &'static str,
-    /// How the arguments of statements over many rows are written.
-    pub(crate) marks: Marks,
-}
-
-/// Argument marks, for statements that have thousands of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Marks {
-    /// `$1`, `$2` ...
-    Numbered,
-    /// `?`: SQLite looks up each numbered mark by walking the list of all of them, which costs more than the insert.
-    Plain,
 }
 
 /// How often to look for what another process appended, where nothing tells us.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
-
-/// Binds arguments in order; a macro because the two queries share no nameable trait.
-macro_rules! bind {
-    ($query:expr, $args:expr) => {{
-        let mut query = $query;
-        for value in $args {
-            query = match value {
-                $crate::db::Value::Null => query.bind(None::<String>),
-                $crate::db::Value::Int(i) => query.bind(i),
-                $crate::db::Value::Text(t) => query.bind(t),
-                $crate::db::Value::Blob(b) => query.bind(b),
-            };
-        }
-        query
-    }};
-}
-pub(crate) use bind;

@@ -1,5 +1,6 @@
 //! What can go wrong, said so that somebody can act on it.
 
+use crate::DbError;
 use lem_model::{FactError, Seq};
 use std::sync::Arc;
 use thiserror::Error;
@@ -35,7 +36,7 @@ pub enum LedgerError {
     Full {
         /// Cause.
         #[source]
-        source: Arc<sqlx::Error>,
+        source: Arc<DbError>,
     },
     /// The database does not answer, also after retries.
     #[error("ledger database {address} does not answer")]
@@ -44,7 +45,7 @@ pub enum LedgerError {
         address: String,
         /// Cause.
         #[source]
-        source: Arc<sqlx::Error>,
+        source: Arc<DbError>,
     },
     /// The file or database is something else.
     #[error("{address} is not a ledger: {why}")]
@@ -77,7 +78,7 @@ pub enum LedgerError {
         doing: &'static str,
         /// Cause.
         #[source]
-        source: Arc<sqlx::Error>,
+        source: Arc<DbError>,
     },
     /// A file beside the database.
     #[error("cannot {doing} {path}")]

@@ -137,10 +137,10 @@ impl Stored {
         leaf
     }
 
-    /// The row for [`crate::sql::insert`].
-    pub(crate) fn values(&self, args: &mut Vec<Value>) {
+    /// The row of [`crate::sql::COLUMNS`].
+    pub(crate) fn values(&self) -> Row {
         let text = |t: &String| Value::Text(t.clone());
-        args.extend([
+        vec![
             Value::Int(self.seq as i64),
             text(&self.id),
             text(&self.kind),
@@ -153,7 +153,7 @@ impl Stored {
             Value::Blob(self.salt.clone().unwrap_or_default()),
             Value::Blob(self.commitment.clone()),
             Value::Blob(self.leaf_hash.clone()),
-        ]);
+        ]
     }
 
     /// Reads a row of [`crate::sql::COLUMNS`].

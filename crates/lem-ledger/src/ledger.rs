@@ -2,8 +2,8 @@
 
 use crate::checkpoint::{PrivateKey, ProofFile, PublicKey, SignedCheckpoint};
 use crate::db::postgres::PostgresDb;
-use crate::db::sqlite::{Open, SqliteDb};
-use crate::db::{Db, Value};
+use crate::db::sqlite::{self, Open, SqliteDb};
+use crate::db::{Db, DbError, Value};
 use crate::leaf::Stored;
 use crate::log::{Appended, Consumer, Erasure, EventLog, Filter, InboxItem, MAX_BATCH, MAX_READ, Proof, ProofOf};
 use crate::subscription::{Feed, Subscription};
@@ -122,13 +122,11 @@ fn without_password(url: &str) -> String {
     }
 }
 
-/// SQLite's NOTADB is 26.
-fn opening(address: String, error: sqlx::Error) -> LedgerError {
-    let code = error.as_database_error().and_then(|e| e.code()).map(|c| c.into_owned());
-    match code.as_deref() {
-        Some("26") => LedgerError::NotALedger { address, why: "it is no SQLite file".into() },
-        _ => LedgerError::Gone { address, source: Arc::new(error) },
+fn opening(address: String, error: DbError) -> LedgerError {
+    if sqlite::is_foreign(&error) {
+        return LedgerError::NotALedger { address, why: "it is no SQLite file".into() };
     }
+    LedgerError::Gone { address, source: Arc::new(error) }
 }
 
 /// Checks what is there, without changing it; whether the schema is there at all.

@@ -29,6 +29,7 @@ pub mod wire;
 mod writer;
 
 pub use checkpoint::{DEFAULT_ORIGIN, PrivateKey, ProofFile, PublicKey, SignedCheckpoint};
+pub use db::DbError;
 pub use error::LedgerError;
 pub use leaf::MAX_LEAF_BYTES;
 pub use ledger::{Ledger, Options};

@@ -1,6 +1,6 @@
 //! The one SQL text. `{key}`, `{text}` and `{blob}` are the only words in which the two databases differ.
 
-use crate::db::{Marks, Value, Words};
+use crate::db::{Value, Words};
 use crate::leaf::stamp;
 use crate::{Filter, LedgerError};
 use lem_model::Seq;
@@ -35,8 +35,8 @@ pub(crate) const COLUMNS: &str =
     "seq, id, type, time_occurred, time_received, source, subject, chain, payload, salt, commitment, leaf_hash";
 /// Columns in [`COLUMNS`].
 pub(crate) const WIDTH: usize = 12;
-/// Rows per statement, so that few statements are prepared: the largest that fits is used again and again.
-pub(crate) const STEPS: &[usize] = &[256, 32, 4, 1];
+/// What is asked of the events that have an id and source already.
+pub(crate) const EXISTING: &str = "SELECT seq, id, source, payload, commitment FROM events WHERE (id, source)";
 
 pub(crate) const SIZE: &str = "SELECT COALESCE(MAX(seq) + 1, 0) FROM events";
 pub(crate) const HASHES: &str =
@@ -55,57 +55,18 @@ pub(crate) const CONFLICT: &str = "INSERT INTO inbox (digest, seq, time_received
 pub(crate) const INBOX: &str =
     "SELECT seq, time_received, why, event FROM inbox ORDER BY time_received, digest LIMIT 1000";
 
-fn tuples(rows: usize, width: usize, marks: Marks) -> String {
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+pub(crate) fn tuples(rows: usize, width: usize) -> String {
     let mut text = String::with_capacity(rows * width * 6);
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..width {
             let comma = if column == 0 { "" } else { ", " };
-            let _ = match marks {
-                Marks::Numbered => write!(text, "{comma}${}", row * width + column + 1),
-                Marks::Plain => write!(text, "{comma}?"),
-            };
+            let _ = write!(text, "{comma}${}", row * width + column + 1);
         }
         text.push(')');
     }
     text
-}
-
-/// Statements over many rows, one per step of [`STEPS`], written once.
-#[derive(Debug)]
-pub(crate) struct Bulk(Vec<(String, String)>);
-
-impl Bulk {
-    pub(crate) fn new(marks: Marks) -> Self {
-        let both = |rows: &usize| (insert(*rows, marks), existing(*rows, marks));
-        Self(STEPS.iter().map(both).collect())
-    }
-
-    fn at(&self, step: usize) -> &(String, String) {
-        let at = STEPS.iter().position(|s| *s == step).expect("rows are sent in steps of the list");
-        &self.0[at]
-    }
-
-    /// Inserts a step's events.
-    pub(crate) fn insert(&self, step: usize) -> &str {
-        &self.at(step).0
-    }
-
-    /// Looks for a step's `(id, source)` pairs.
-    pub(crate) fn existing(&self, step: usize) -> &str {
-        &self.at(step).1
-    }
-}
-
-fn insert(rows: usize, marks: Marks) -> String {
-    format!("INSERT INTO events ({COLUMNS}) VALUES {}", tuples(rows, WIDTH, marks))
-}
-
-fn existing(pairs: usize, marks: Marks) -> String {
-    format!(
-        "SELECT seq, id, source, payload, commitment FROM events WHERE (id, source) IN (VALUES {})",
-        tuples(pairs, 2, marks)
-    )
 }
 
 /// Reads events that pass a filter.

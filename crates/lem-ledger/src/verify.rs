@@ -4,7 +4,7 @@
 //! unused bytes of a database file carry no facts.
 
 use crate::checkpoint::{PublicKey, SignedCheckpoint};
-use crate::db::{Db, Value, sqlite::Open};
+use crate::db::{Db, DbError, Row, Value, sqlite::Open};
 use crate::leaf::Stored;
 use crate::ledger::{Options, connect, inspect};
 use crate::tree::{Edge, Hash, TILE};
@@ -143,12 +143,12 @@ async fn work(db: Arc<dyn Db>, next: Arc<AtomicU64>, stop: Arc<AtomicU64>, size:
     }
 }
 
-async fn fetch(db: &dyn Db, from: Seq, to: Seq) -> Result<Vec<Vec<Value>>, sqlx::Error> {
+async fn fetch(db: &dyn Db, from: Seq, to: Seq) -> Result<Vec<Row>, DbError> {
     let text = format!("SELECT {} FROM events WHERE seq >= $1 AND seq < $2 ORDER BY seq", sql::COLUMNS);
     db.fetch(&text, vec![Value::Int(from as i64), Value::Int(to as i64)]).await
 }
 
-fn check(start: Seq, end: Seq, rows: Vec<Vec<Value>>) -> Page {
+fn check(start: Seq, end: Seq, rows: Vec<Row>) -> Page {
     let mut page = Page { hashes: Vec::with_capacity(rows.len()), ..Page::default() };
     let bad = |first_bad, why: String| Some(Verdict::Tampered { first_bad, why });
     let mut expect = start;
@@ -206,7 +206,7 @@ async fn narrow(db: &dyn Db, mut from: Seq, mut to: Seq) -> Verdict {
             to: page_end,
             why: "rows read one by one, but not together".into(),
         }),
-        Err(error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))) => {
+        Err(error @ DbError::Column { .. }) => {
             Verdict::Tampered { first_bad: from, why: format!("a column does not read: {error}") }
         }
         Err(error) => corrupt(from, to, &error),

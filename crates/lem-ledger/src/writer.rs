@@ -2,7 +2,7 @@
 //! hands leaves on to the tiles. What is acknowledged is on disk.
 
 use crate::checkpoint::{PrivateKey, SignedCheckpoint};
-use crate::db::{Transaction, Value};
+use crate::db::{DbError, Transaction, Value};
 use crate::leaf::{Stored, stamp};
 use crate::ledger::{Shared, hash_row, hashes};
 use crate::log::{Appended, Erasure, Kept};
@@ -60,7 +60,7 @@ struct Done {
 
 /// Why a transaction did not happen.
 enum Fault {
-    Db(&'static str, sqlx::Error),
+    Db(&'static str, DbError),
     Ledger(LedgerError),
 }
 
@@ -70,7 +70,7 @@ impl From<LedgerError> for Fault {
     }
 }
 
-fn at(doing: &'static str) -> impl Fn(sqlx::Error) -> Fault {
+fn at(doing: &'static str) -> impl Fn(DbError) -> Fault {
     move |error| Fault::Db(doing, error)
 }
 
@@ -88,7 +88,6 @@ pub(crate) struct Writer {
     read_only: Option<String>,
     types: HashSet<String>,
     tiler: Tiler,
-    bulk: sql::Bulk,
 }
 
 impl Writer {
@@ -102,9 +101,8 @@ impl Writer {
         let size = shared.tree.read().size();
         let behind = signed.as_ref().map_or(0, |s| s.size) < size;
         let tiler = Tiler::start(Arc::clone(&shared.db), &shared.tree.read(), tiles, read_only.is_none());
-        let bulk = sql::Bulk::new(shared.db.words().marks);
         let unsigned_since = behind.then(Instant::now);
-        Self { shared, key, signed, unsigned_since, read_only, types: HashSet::new(), tiler, bulk }
+        Self { shared, key, signed, unsigned_since, read_only, types: HashSet::new(), tiler }
     }
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
@@ -288,13 +286,14 @@ impl Writer {
         let mut tx = self.shared.db.begin().await.map_err(at("starting a transaction"))?;
         let (mut edge, mut nodes) = (self.shared.tree.read().edge(), Vec::new());
         catch_up(tx.as_mut(), &mut edge, &mut nodes).await?;
-        let holders = existing(tx.as_mut(), &self.bulk, rows).await?;
+        let holders = existing(tx.as_mut(), rows).await?;
         let received = stamp(self.shared.clock.now());
         let decided = decide(rows, holders, edge.size(), &received);
         for (_, _, hash) in &decided.leaves {
             nodes.extend(edge.push(*hash));
         }
-        insert(tx.as_mut(), &self.bulk, decided.new.iter().map(|i| &rows[*i]).collect()).await?;
+        let fresh = decided.new.iter().map(|i| rows[*i].values()).collect();
+        tx.insert(fresh).await.map_err(at("inserting events"))?;
         let types = self.new_types(tx.as_mut(), decided.new.iter().map(|i| &rows[*i])).await?;
         for (i, seq) in &decided.conflicts {
             conflict(tx.as_mut(), &rows[*i], *seq, &received).await?;
@@ -401,34 +400,15 @@ async fn catch_up(tx: &mut dyn Transaction, edge: &mut Edge, nodes: &mut Vec<Has
     Ok(())
 }
 
-/// The steps in which `n` rows are sent.
-fn steps(n: usize) -> impl Iterator<Item = usize> {
-    let mut left = n;
-    std::iter::from_fn(move || {
-        let step = *sql::STEPS.iter().find(|step| **step <= left)?;
-        left -= step;
-        Some(step)
-    })
-}
-
-async fn existing(
-    tx: &mut dyn Transaction,
-    bulk: &sql::Bulk,
-    rows: &[Stored],
-) -> Result<HashMap<(String, String), Holder>, Fault> {
+async fn existing(tx: &mut dyn Transaction, rows: &[Stored]) -> Result<HashMap<(String, String), Holder>, Fault> {
     let mut holders = HashMap::with_capacity(rows.len());
-    let mut rest = rows;
-    for step in steps(rows.len()) {
-        let (now, later) = rest.split_at(step);
-        rest = later;
-        let args = now.iter().flat_map(|r| [Value::Text(r.id.clone()), Value::Text(r.source.clone())]).collect();
-        for row in tx.fetch(bulk.existing(step), args).await.map_err(at("looking for duplicates"))? {
-            let mut columns = row.into_iter();
-            let mut next = || columns.next().unwrap_or(Value::Null);
-            let (seq, id, source) = (next().int() as u64, next().text(), next().text());
-            let holder = Holder::Row { seq, payload: next().maybe_blob(), commitment: next().blob() };
-            holders.insert((id, source), holder);
-        }
+    let pairs = rows.iter().map(|r| [Value::Text(r.id.clone()), Value::Text(r.source.clone())]).collect();
+    for row in tx.existing(pairs).await.map_err(at("looking for duplicates"))? {
+        let mut columns = row.into_iter();
+        let mut next = || columns.next().unwrap_or(Value::Null);
+        let (seq, id, source) = (next().int() as u64, next().text(), next().text());
+        let holder = Holder::Row { seq, payload: next().maybe_blob(), commitment: next().blob() };
+        holders.insert((id, source), holder);
     }
     Ok(holders)
 }
@@ -475,20 +455,6 @@ fn decide(rows: &mut [Stored], mut holders: HashMap<(String, String), Holder>, f
         decided.answers.push(Appended { seq, kept });
     }
     decided
-}
-
-async fn insert(tx: &mut dyn Transaction, bulk: &sql::Bulk, rows: Vec<&Stored>) -> Result<(), Fault> {
-    let mut rest = &rows[..];
-    for step in steps(rows.len()) {
-        let (now, later) = rest.split_at(step);
-        rest = later;
-        let mut args = Vec::with_capacity(step * sql::WIDTH);
-        for row in now {
-            row.values(&mut args);
-        }
-        tx.run(bulk.insert(step), args).await.map_err(at("inserting events"))?;
-    }
-    Ok(())
 }
 
 /// Keeps the other version of an event.

@@ -1,8 +1,10 @@
 //! PostgreSQL: an advisory lock makes one writer of many processes, NOTIFY wakes the readers of the others.
 
-use super::{Db, LOOK, Marks, Row, Transaction, Value, Words, bind};
+use super::{Db, DbError, LOOK, Row, Transaction, Value, Words};
+use crate::sql;
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -17,6 +19,28 @@ const CHANNEL: &str = "lem_ledger";
 /// Key of the advisory lock: the letters `lem1`.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(current_schema())::bigint + 1818586417)";
 
+/// Rows per statement, so that few statements are prepared: the largest that fits is used again and again.
+const STEPS: &[usize] = &[256, 32, 4, 1];
+
+/// The steps in which `n` rows are sent.
+fn steps(n: usize) -> impl Iterator<Item = usize> {
+    let mut left = n;
+    std::iter::from_fn(move || {
+        let step = *STEPS.iter().find(|step| **step <= left)?;
+        left -= step;
+        Some(step)
+    })
+}
+
+fn query(sql: &str, args: impl IntoIterator<Item = Value>) -> Query<'_, Postgres, PgArguments> {
+    args.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| match value {
+        Value::Null => query.bind(None::<String>),
+        Value::Int(i) => query.bind(i),
+        Value::Text(t) => query.bind(t),
+        Value::Blob(b) => query.bind(b),
+    })
+}
+
 pub(crate) struct PostgresDb {
     address: String,
     pool: PgPool,
@@ -24,7 +48,7 @@ pub(crate) struct PostgresDb {
 }
 
 impl PostgresDb {
-    pub(crate) async fn open(url: &str) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn open(url: &str) -> Result<Self, DbError> {
         let options = PgConnectOptions::from_str(url)?;
         let address = format!("postgres://{}/{}", options.get_host(), options.get_database().unwrap_or(""));
         let pool =
@@ -51,12 +75,12 @@ fn column(row: &PgRow, i: usize) -> Result<Value, sqlx::Error> {
 
 #[async_trait]
 impl Db for PostgresDb {
-    async fn fetch(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
-        let rows = bind!(sqlx::query(AssertSqlSafe(sql)), args).fetch_all(&self.pool).await?;
-        rows.iter().map(row).collect()
+    async fn fetch(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let rows = query(sql, args).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    async fn begin(&self) -> Result<Box<dyn Transaction>, sqlx::Error> {
+    async fn begin(&self) -> Result<Box<dyn Transaction>, DbError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(LOCK).execute(&mut *transaction).await?;
         Ok(Box::new(PostgresTransaction(transaction)))
@@ -89,7 +113,8 @@ impl Db for PostgresDb {
     }
 
     // Class 08 connection exception, 57P0x shutdown and start-up, 40 rollback, 53300 too many connections.
-    fn is_passing(&self, error: &sqlx::Error) -> bool {
+    fn is_passing(&self, error: &DbError) -> bool {
+        let DbError::Postgres(error) = error else { return false };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
                 true
@@ -101,7 +126,8 @@ impl Db for PostgresDb {
         }
     }
 
-    fn is_full(&self, error: &sqlx::Error) -> bool {
+    fn is_full(&self, error: &DbError) -> bool {
+        let DbError::Postgres(error) = error else { return false };
         error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "53100")
     }
 
@@ -111,7 +137,6 @@ impl Db for PostgresDb {
             text: "TEXT COLLATE \"C\"",
             blob: "BYTEA",
             tables: "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()",
-            marks: Marks::Numbered,
         }
     }
 
@@ -124,17 +149,37 @@ struct PostgresTransaction(sqlx::Transaction<'static, Postgres>);
 
 #[async_trait]
 impl Transaction for PostgresTransaction {
-    async fn run(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, sqlx::Error> {
-        Ok(bind!(sqlx::query(AssertSqlSafe(sql)), args).execute(&mut *self.0).await?.rows_affected())
+    async fn run(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, DbError> {
+        Ok(query(sql, args).execute(&mut *self.0).await?.rows_affected())
     }
 
-    async fn fetch(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
-        let rows = bind!(sqlx::query(AssertSqlSafe(sql)), args).fetch_all(&mut *self.0).await?;
-        rows.iter().map(row).collect()
+    async fn fetch(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let rows = query(sql, args).fetch_all(&mut *self.0).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), sqlx::Error> {
+    async fn insert(&mut self, rows: Vec<Row>) -> Result<(), DbError> {
+        let count = rows.len();
+        let mut rest = rows.into_iter();
+        for step in steps(count) {
+            let sql = format!("INSERT INTO events ({}) VALUES {}", sql::COLUMNS, sql::tuples(step, sql::WIDTH));
+            query(&sql, rest.by_ref().take(step).flatten()).execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn existing(&mut self, pairs: Vec<[Value; 2]>) -> Result<Vec<Row>, DbError> {
+        let (count, mut found) = (pairs.len(), Vec::new());
+        let mut rest = pairs.into_iter();
+        for step in steps(count) {
+            let sql = format!("{} IN (VALUES {})", sql::EXISTING, sql::tuples(step, 2));
+            found.extend(self.fetch(&sql, rest.by_ref().take(step).flatten().collect()).await?);
+        }
+        Ok(found)
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), DbError> {
         sqlx::query("NOTIFY lem_ledger").execute(&mut *self.0).await?;
-        self.0.commit().await
+        Ok(self.0.commit().await?)
     }
 }

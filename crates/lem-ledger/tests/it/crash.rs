@@ -174,11 +174,7 @@ async fn what_is_no_ledger_is_said_so() {
             "ledger schema 9",
         ),
     ] {
-        use sqlx::{ConnectOptions as _, Connection as _};
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join(name)).create_if_missing(true);
-        let mut db = options.connect().await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
-        db.close().await.unwrap();
+        rusqlite::Connection::open(dir.path().join(name)).unwrap().execute_batch(sql).unwrap();
         let error = open(name).await;
         assert!(error.contains(expect), "{error}");
     }

@@ -3,17 +3,15 @@
 use crate::conform::sqlite;
 use lem_ledger::{Erasure, EventLog, Filter, Ledger, LedgerError, Options, ProofFile, Verdict, verify};
 use lem_testkit::sample_events;
-use sqlx::{Connection as _, SqliteConnection};
+use rusqlite::Connection;
 use std::path::Path;
 
 fn options(dir: &Path) -> Options {
     Options::new(format!("sqlite:{}", dir.join("ledger.db").display()), dir)
 }
 
-async fn change(dir: &Path, sql: &'static str) {
-    let mut db = SqliteConnection::connect(&format!("sqlite:{}", dir.join("ledger.db").display())).await.unwrap();
-    sqlx::query(sql).execute(&mut db).await.unwrap();
-    db.close().await.unwrap();
+fn change(dir: &Path, sql: &str) {
+    Connection::open(dir.join("ledger.db")).unwrap().execute_batch(sql).unwrap();
 }
 
 /// A closed ledger of `count` events, its log folded into the file.
@@ -26,7 +24,7 @@ async fn filled(dir: &Path, count: u64) {
     }
     ledger.close().await.unwrap();
     drop(ledger);
-    change(dir, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    change(dir, "PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -79,7 +77,7 @@ async fn every_changed_column_is_found_and_named() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
-        change(dir.path(), sql).await;
+        change(dir.path(), sql);
         let verdict = verify(&options(dir.path()), &[]).await.unwrap();
         let Verdict::Tampered { first_bad, why } = verdict else { panic!("{sql}: {verdict:?}") };
         assert_eq!(first_bad, bad, "{sql}: {why}");
@@ -99,10 +97,7 @@ async fn a_consistent_rewrite_is_found_by_tile_and_by_checkpoint() {
     for (seq, tiles, expect) in [(40, true, 40), (40, false, 0), (620, false, 600)] {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
-        let mut db = SqliteConnection::connect(&options(dir.path()).url).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(theirs.as_str())).execute(&mut db).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(swap(seq))).execute(&mut db).await.unwrap();
-        db.close().await.unwrap();
+        change(dir.path(), &format!("{theirs}; {}", swap(seq)));
         if !tiles {
             std::fs::remove_dir_all(dir.path().join("tiles")).unwrap();
         }
@@ -119,16 +114,14 @@ async fn a_flipped_byte_of_an_event_is_found() {
     filled(base.path(), 300).await;
     let file = std::fs::read(base.path().join("ledger.db")).unwrap();
     // Every place a payload, id or leaf hash of event 17 stands in the file; indexes hold copies of ids.
-    let mut db = SqliteConnection::connect(&options(base.path()).url).await.unwrap();
-    let row: (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) =
-        sqlx::query_as("SELECT payload, salt, commitment, leaf_hash FROM events WHERE seq = 17")
-            .fetch_one(&mut db)
-            .await
-            .unwrap();
-    db.close().await.unwrap();
+    let columns = "SELECT payload, salt, commitment, leaf_hash FROM events WHERE seq = 17";
+    let fields: [Vec<u8>; 4] = Connection::open(base.path().join("ledger.db"))
+        .unwrap()
+        .query_row(columns, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
+        .unwrap();
     let dir = tempfile::tempdir().unwrap();
     copy(base.path(), dir.path());
-    for field in [row.0, row.1, row.2, row.3] {
+    for field in fields {
         let at = file.windows(field.len()).position(|w| w == field).unwrap();
         for offset in (0..field.len()).step_by(7) {
             let mut bytes = file.clone();
