@@ -14,6 +14,7 @@ const TABLES: &[(&str, &str)] = &[
     ("aws-messaging.toml", include_str!("../../rules/aws-messaging.toml")),
     ("aws-network.toml", include_str!("../../rules/aws-network.toml")),
     ("aws-s3.toml", include_str!("../../rules/aws-s3.toml")),
+    ("builtin.toml", include_str!("../../rules/builtin.toml")),
     ("kubernetes.toml", include_str!("../../rules/kubernetes.toml")),
 ];
 
