@@ -5,10 +5,18 @@
 
 use crate::ProvisionError;
 use crate::config::Target;
+use crate::order::Order;
+use crate::plan::Options;
 use crate::planread;
-use crate::project::Given;
-use lem_engine_hcl::config::VariableSource;
+use crate::project::{Given, RepositoryFiles};
+use crate::terraform::Written;
+use lem_engine_hcl::Evaluator;
+use lem_engine_hcl::config::{VariableSource, load, read_inputs};
+use lem_engine_hcl::eval::NothingKnown;
+use lem_engine_hcl::functions::Context;
 use lem_model::resource::ResourceGraph;
+use lem_model::{Diagnostic, Digest};
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,6 +34,7 @@ pub const PROGRAMS: [&str; 2] = ["tofu", "terraform"];
 pub struct Exec {
     program: PathBuf,
     target: Target,
+    given: Given,
     arguments: Vec<String>,
 }
 
@@ -33,8 +42,12 @@ pub struct Exec {
 #[derive(Debug)]
 pub struct Planned {
     folder: PathBuf,
-    /// What it will do.
+    /// What it will do, each resource with its place in the files.
     pub graph: ResourceGraph,
+    /// The program's own document, with what is sensitive replaced.
+    pub document: Json,
+    /// Digest of the program's document.
+    pub digest: Digest,
 }
 
 impl Drop for Planned {
@@ -61,36 +74,69 @@ impl Exec {
             VariableSource::Text(name, value) => format!("-var={name}={value}"),
             VariableSource::File(name) => file(name),
         }));
-        Ok(Self { program, target, arguments })
+        Ok(Self { program, target, given: given.clone(), arguments })
     }
 
     /// Initialises and plans.
-    pub async fn plan(&self, destroy: bool) -> Result<Planned, ProvisionError> {
+    pub async fn plan(&self, options: &Options) -> Result<Planned, ProvisionError> {
         let folder = self.target.folder.join(format!("exec-{}", std::process::id()));
         private(&folder)?;
         let file = folder.join("plan");
-        let mut planned = Planned { folder, graph: ResourceGraph::default() };
+        // Made before anything is written, so that whatever happens the folder goes.
+        let mut planned =
+            Planned { folder, graph: ResourceGraph::default(), document: Json::Null, digest: Digest::of(&[]) };
         self.run("init", &["init".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()]).await?;
         let mut arguments = vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()];
         arguments.push(format!("-state={}", self.target.state.display()));
         arguments.push(format!("-out={}", file.display()));
-        arguments.extend(destroy.then(|| "-destroy".to_owned()));
+        let flags = [
+            (options.destroy, "-destroy"),
+            (options.no_refresh, "-refresh=false"),
+            (options.refresh_only, "-refresh-only"),
+        ];
+        arguments.extend(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| (*flag).to_owned()));
+        arguments.extend(options.targets.iter().map(|address| format!("-target={address}")));
+        arguments.extend(options.replace.iter().map(|address| format!("-replace={address}")));
         arguments.extend(self.arguments.iter().cloned());
         self.run("plan", &arguments).await?;
         let shown = ["show".to_owned(), "-json".to_owned(), file.display().to_string()];
         let text = self.run("show", &shown).await?;
-        planned.graph = planread::read(&self.target.root_name, &text)?;
+        let document = planread::document(&self.target.root_name, &text)?;
+        planned.graph = planread::graph(&self.target.root_name, &document)?;
         planned.graph.environment = Some(self.target.environment.name.clone());
+        planned.digest = Digest::of(text.as_bytes());
+        planned.document = planread::shown(&document);
+        self.place(&mut planned.graph);
         Ok(planned)
     }
 
+    /// Puts every resource where the files have it, in the region of its provider. Files that the reader does not take
+    /// are the program's affair: then places and regions stay unsaid.
+    fn place(&self, graph: &mut ResourceGraph) {
+        let files = RepositoryFiles(self.target.repository.clone());
+        let folder = if self.target.root_name == "." { "" } else { self.target.root_name.as_str() };
+        let (config, found) = load(&files, folder);
+        let (inputs, _) = read_inputs(&config.root, &files, folder, &self.given.inputs(&self.target));
+        if found.iter().any(Diagnostic::is_error) {
+            return;
+        }
+        let context = Context::planning(self.target.root.clone(), jiff::Timestamp::UNIX_EPOCH);
+        let evaluator = Evaluator::new(&config, inputs, context, &NothingKnown);
+        let order = Order::of(&config).ok();
+        let written = Written { config: &config, evaluator: &evaluator, order: order.as_ref() };
+        for resource in &mut graph.resources {
+            written.complete(resource);
+        }
+    }
+
     /// Applies a plan of its own.
-    pub async fn apply(&self, planned: &Planned) -> Result<String, ProvisionError> {
+    pub async fn apply(&self, planned: &Planned, parallelism: usize) -> Result<String, ProvisionError> {
         let arguments = [
             "apply".to_owned(),
             "-input=false".to_owned(),
             "-no-color".to_owned(),
             format!("-state={}", self.target.state.display()),
+            format!("-parallelism={parallelism}"),
             planned.folder.join("plan").display().to_string(),
         ];
         self.run("apply", &arguments).await

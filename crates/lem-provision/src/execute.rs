@@ -6,17 +6,22 @@ use crate::ProvisionError;
 use crate::apply::{Applied, Settings, apply};
 use crate::config::{EngineKind, Target};
 use crate::events::{ApplyFinished, ApplyStarted, DriftChecked, PlanFinished};
+use crate::exec::{Exec, Planned};
 use crate::lock::{Holder, LeaseTimes};
 use crate::plan::{Options, SealedPlan, make};
+use crate::planread;
 use crate::project::{Given, Project};
 use crate::store::{Session, Store};
 use lem_ledger::Recorder;
-use lem_model::fact::{MAX_CHANGES, ResourceChange};
+use lem_model::fact::{MAX_CHANGES, PlanCounts, ResourceChange};
 use lem_model::port::{PlanCost, PriceSource};
 use lem_model::resource::ResourceAction;
-use lem_model::{Actor, Clock, CommitSha};
+use lem_model::{Actor, Clock, CommitSha, Digest};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How an apply ended: counts, changes, failures with their reasons.
+type Ended = (PlanCounts, Vec<ResourceChange>, Vec<(String, String)>);
 
 /// One environment, ready to be worked on.
 #[derive(Clone)]
@@ -83,14 +88,68 @@ impl Environment {
     }
 
     async fn planned(&self, sealed: &SealedPlan) -> Result<(), ProvisionError> {
+        let plan = sealed.plan();
+        self.tell_plan(EngineKind::Native, sealed.digest(), plan.counts(), plan.told()).await
+    }
+
+    async fn tell_plan(
+        &self,
+        engine: EngineKind,
+        plan: &Digest,
+        counts: PlanCounts,
+        changes: Vec<ResourceChange>,
+    ) -> Result<(), ProvisionError> {
         let Some(recorder) = &self.recorder else { return Ok(()) };
         let fact = PlanFinished {
-            plan: sealed.digest().clone(),
+            plan: plan.clone(),
             root: self.target.root_name.clone(),
             environment: self.target.environment.name.clone(),
-            engine: EngineKind::Native.name().to_owned(),
-            counts: sealed.plan().counts(),
-            changes: sealed.plan().told(),
+            engine: engine.name().to_owned(),
+            counts,
+            changes,
+            sha: self.sha.clone(),
+            by: self.by.clone(),
+        };
+        recorder.record(&fact).await?;
+        Ok(())
+    }
+
+    /// Lets an installed program plan.
+    pub async fn plan_with(&self, exec: &Exec, options: &Options) -> Result<Planned, ProvisionError> {
+        let planned = exec.plan(options).await?;
+        let graph = &planned.graph;
+        self.tell_plan(EngineKind::Terraform, &planned.digest, planread::counts(graph), planread::told(graph)).await?;
+        Ok(planned)
+    }
+
+    /// Lets an installed program apply its plan; the answer is what it said.
+    pub async fn apply_with(
+        &self,
+        exec: &Exec,
+        planned: &Planned,
+        parallelism: usize,
+    ) -> Result<String, ProvisionError> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let begun = self.clock.now();
+        self.tell_start(&id, &planned.digest).await?;
+        let said = exec.apply(planned, parallelism).await;
+        let graph = &planned.graph;
+        let (counts, changes, failed) = match &said {
+            Ok(_) => (planread::counts(graph), planread::told(graph), vec![]),
+            // What of it was done before it failed, the program's state knows and its message may not say.
+            Err(error) => (PlanCounts::default(), planread::told(graph), vec![("apply".to_owned(), error.to_string())]),
+        };
+        self.tell_end(id, &planned.digest, begun, (counts, changes, failed)).await?;
+        said
+    }
+
+    async fn tell_start(&self, apply: &str, plan: &Digest) -> Result<(), ProvisionError> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        let fact = ApplyStarted {
+            apply: apply.to_owned(),
+            plan: plan.clone(),
+            root: self.target.root_name.clone(),
+            environment: self.target.environment.name.clone(),
             sha: self.sha.clone(),
             by: self.by.clone(),
         };
@@ -136,46 +195,32 @@ impl Environment {
     ) -> Result<Applied, ProvisionError> {
         let id = uuid::Uuid::now_v7().to_string();
         let begun = self.clock.now();
-        if let Some(recorder) = &self.recorder {
-            let fact = ApplyStarted {
-                apply: id.clone(),
-                plan: sealed.digest().clone(),
-                root: self.target.root_name.clone(),
-                environment: self.target.environment.name.clone(),
-                sha: self.sha.clone(),
-                by: self.by.clone(),
-            };
-            recorder.record(&fact).await?;
-        }
+        self.tell_start(&id, sealed.digest()).await?;
         let applied = apply(sealed, session, settings).await;
-        if let Some(recorder) = &self.recorder {
-            let fact = self.finished(id, sealed, begun, &applied);
-            recorder.record(&fact).await?;
-        }
+        let ended = match &applied {
+            Ok(applied) => (applied.counts, applied.changes.clone(), applied.failed.clone()),
+            Err(error) => (PlanCounts::default(), vec![], vec![("apply".to_owned(), error.to_string())]),
+        };
+        self.tell_end(id, sealed.digest(), begun, ended).await?;
         applied
     }
 
-    fn finished(
+    async fn tell_end(
         &self,
         apply: String,
-        sealed: &SealedPlan,
+        plan: &Digest,
         begun: jiff::Timestamp,
-        applied: &Result<Applied, ProvisionError>,
-    ) -> ApplyFinished {
-        let (counts, mut changes, mut failed) = match applied {
-            Ok(applied) => (applied.counts, applied.changes.clone(), applied.failed.clone()),
-            Err(error) => {
-                (lem_model::fact::PlanCounts::default(), vec![], vec![("apply".to_owned(), error.to_string())])
-            }
-        };
+        (counts, mut changes, mut failed): Ended,
+    ) -> Result<(), ProvisionError> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
         changes.truncate(MAX_CHANGES);
         failed.truncate(MAX_CHANGES);
         let destroys = |c: &ResourceChange| {
             !matches!(c.action, ResourceAction::Create | ResourceAction::Update | ResourceAction::NoOp)
         };
-        ApplyFinished {
+        let fact = ApplyFinished {
             apply,
-            plan: sealed.digest().clone(),
+            plan: plan.clone(),
             root: self.target.root_name.clone(),
             environment: self.target.environment.name.clone(),
             services: self.target.environment.services.iter().map(ToString::to_string).collect(),
@@ -186,7 +231,9 @@ impl Environment {
             duration_ms: self.clock.now().as_millisecond().saturating_sub(begun.as_millisecond()).max(0) as u64,
             sha: self.sha.clone(),
             by: self.by.clone(),
-        }
+        };
+        recorder.record(&fact).await?;
+        Ok(())
     }
 
     /// What exists against what was applied; recorded whether it differs or not.

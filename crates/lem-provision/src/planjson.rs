@@ -12,6 +12,8 @@ use serde_json::{Map, Value as Json, json};
 
 /// What stands where a value must not be shown.
 pub const HIDDEN: &str = "(sensitive value)";
+/// What stands in a text where only the apply will tell.
+pub const LATER: &str = "(known after apply)";
 
 /// A plan as Terraform writes it.
 pub fn plan(sealed: &SealedPlan, state: &State) -> Json {
@@ -124,7 +126,7 @@ fn output_change(output: &OutputChange) -> Json {
 }
 
 /// The value with everything a shape of marks names replaced.
-fn hide(value: &Json, marks: &Json) -> Json {
+pub(crate) fn hide(value: &Json, marks: &Json) -> Json {
     match (value, marks) {
         (Json::Null, _) => Json::Null,
         (_, Json::Bool(true)) => Json::from(HIDDEN),
@@ -245,15 +247,20 @@ pub fn shown_object(object: &Object) -> (Json, Json) {
     (hide(&encoded.value, &encoded.sensitive), encoded.sensitive)
 }
 
-/// One value as people read it: never what is sensitive, never what is unknown.
+/// One value as people read it: never what is sensitive, never what is unknown, however deep it lies.
 pub fn shown(value: &Value) -> String {
+    let list = |items: &[Value]| format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "));
     match value {
         Value::Sensitive(_) => HIDDEN.to_owned(),
-        Value::Unknown(_) => "(known after apply)".to_owned(),
-        other => {
-            let encoded = encode(other);
-            hide(&encoded.value, &encoded.sensitive).to_string()
+        Value::Unknown(_) => LATER.to_owned(),
+        Value::List(_, items) | Value::Set(_, items) | Value::Tuple(items) => list(items),
+        Value::Map(_, entries) | Value::Object(entries) => {
+            let pair =
+                |(name, value): (&std::sync::Arc<str>, &Value)| format!("{} = {}", Json::from(&**name), shown(value));
+            let pairs: Vec<String> = entries.iter().map(pair).collect();
+            if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
         }
+        plain => lem_engine_hcl::value::json::to_json(plain).to_string(),
     }
 }
 

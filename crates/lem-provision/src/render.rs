@@ -4,14 +4,28 @@ use crate::plan::{Change, Plan, output_differs};
 use crate::planjson::{HIDDEN, attribute, shown};
 use lem_model::fact::PlanCounts;
 use lem_model::resource::ResourceAction;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Changes that are shown one by one.
 pub const MAX_SHOWN: usize = 1_000;
 
+/// What others say about a plan, put where it belongs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Lines under a resource, by its address.
+    pub resources: BTreeMap<String, Vec<String>>,
+    /// Lines at the end.
+    pub end: Vec<String>,
+}
+
 /// The whole plan.
 pub fn plan(plan: &Plan) -> String {
+    annotated(plan, &Notes::default())
+}
+
+/// The whole plan, with what others say about it. A resource they speak of is named even when nothing happens to it.
+pub fn annotated(plan: &Plan, notes: &Notes) -> String {
     let mut out = String::new();
     for drift in &plan.drift {
         let what = if drift.after.is_some() { "has changed" } else { "is gone" };
@@ -20,19 +34,37 @@ pub fn plan(plan: &Plan) -> String {
     if !plan.drift.is_empty() {
         out.push('\n');
     }
-    let changes: Vec<&Change> =
-        plan.changes.iter().filter(|c| c.is_change() || c.action == ResourceAction::Read).collect();
+    let shown = |c: &&Change| c.is_change() || c.action == ResourceAction::Read;
+    let changes: Vec<&Change> = plan.changes.iter().filter(shown).collect();
     for change in changes.iter().take(MAX_SHOWN) {
         block(&mut out, change);
+        said(&mut out, notes, &change.address);
+        out.push('\n');
     }
     if changes.len() > MAX_SHOWN {
         let _ = writeln!(out, "... and {} more; --output json has all of them\n", changes.len() - MAX_SHOWN);
+    }
+    let still = plan.changes.iter().filter(|c| !shown(c) && notes.resources.contains_key(&c.address));
+    for change in still.take(MAX_SHOWN) {
+        let _ = writeln!(out, "  # {} stays as it is ({})", change.address, change.place);
+        said(&mut out, notes, &change.address);
+        out.push('\n');
     }
     outputs(&mut out, plan);
     for check in plan.checks.iter().filter(|c| c.status == "fail") {
         let _ = writeln!(out, "{} fails: {}", check.address, check.problems.join("; "));
     }
-    out + &summary(plan)
+    out += &summary(plan);
+    for line in &notes.end {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+fn said(out: &mut String, notes: &Notes, address: &str) {
+    for line in notes.resources.get(address).into_iter().flatten() {
+        let _ = writeln!(out, "      {line}");
+    }
 }
 
 /// `Plan: 1 to add, 0 to change, 0 to destroy.`
@@ -101,7 +133,7 @@ fn block(out: &mut String, change: &Change) {
     if unchanged > 0 {
         let _ = writeln!(out, "        # ({unchanged} unchanged attributes hidden)");
     }
-    out.push_str("    }\n\n");
+    out.push_str("    }\n");
 }
 
 fn outputs(out: &mut String, plan: &Plan) {

@@ -3,6 +3,10 @@
 //! In: folders with `.tf` files. Out: one [`ResourceGraph`] per root, every instance expanded. What only an apply or a
 //! missing variable could tell is unknown and says so. A folder that another one calls as a module is no root.
 
+mod written;
+
+pub(crate) use written::Written;
+
 use crate::project::RepositoryFiles;
 use indexmap::IndexMap;
 use lem_engine_hcl::config::{Configuration, Inputs, Module, Resource as Block, load, read_inputs};
@@ -56,7 +60,8 @@ fn graph(repository: &Path, folder: &str, config: &Configuration, mut diagnostic
     }
     let Reader { mut resources, mut diagnostics, .. } = reader;
     resources.sort_by(|a, b| a.address.cmp(&b.address));
-    diagnostics.dedup();
+    let mut said = BTreeSet::new();
+    diagnostics.retain(|d| said.insert(d.to_string()));
     let root = if folder.is_empty() { "." } else { folder };
     ResourceGraph { root: root.to_owned(), environment: None, resources, diagnostics }
 }
@@ -104,59 +109,31 @@ impl Reader<'_> {
         self.diagnostics.extend(wrong);
         let name = crate::order::block_name(&module.path, &block.key());
         let depends_on = self.needs.as_ref().map(|order| order.needs(&name).to_vec()).unwrap_or_default();
-        let provider = block.provider_name().to_owned();
-        let (attributes, places) = parts_of(block, &value);
+        let written = Written { config: self.config, evaluator: self.evaluator, order: None };
+        let attributes: IndexMap<String, Attribute> =
+            value.entries().into_iter().flatten().map(|(name, value)| (name.to_string(), attribute(value))).collect();
         self.resources.push(Resource {
             address: parts.to_string(),
             kind: parts.kind.to_string(),
             language: Language::Terraform,
             data: parts.mode == Mode::Data,
-            region: self.region(block, &provider),
-            provider,
+            region: written.region(&parts.module, block, attributes.get("region")),
+            provider: block.provider_name().to_owned(),
             attributes,
-            places,
+            places: places_of(block),
             place: block.pos.place(),
             end_line: block.end_line,
-            calls: self.calls(&parts.module),
+            calls: written.calls(&parts.module),
             depends_on,
             action: None,
             before: None,
         });
     }
-
-    /// Region of the provider configuration; that of the root stands for modules that have none of their own.
-    fn region(&self, block: &Block, provider: &str) -> Option<Attribute> {
-        let alias = block.provider.as_ref().and_then(|p| p.alias.clone());
-        let root = ModuleAddress::root();
-        let scope = self.evaluator.scope(&root).ok()?;
-        let own = self.config.root.providers.get(&(provider.into(), alias.clone()));
-        let configured = own.or_else(|| self.config.root.providers.get(&(provider.into(), None)))?;
-        let expr = configured.body.attribute("region").or_else(|| configured.body.attribute("location"))?;
-        let value = self.evaluator.evaluate(&expr.expr, &scope);
-        Some(value.map_or_else(|problem| Attribute::Unknown(problem.message.clone()), |value| attribute(&value)))
-    }
-
-    fn calls(&self, address: &ModuleAddress) -> Vec<Place> {
-        let mut found = vec![];
-        let mut at = address.clone();
-        while let Some(parent) = at.parent() {
-            let step = at.steps().last().map(|s| s.name.clone());
-            let call = step.and_then(|name| self.config.module(&parent)?.calls.get(&name));
-            found.extend(call.map(|c| c.pos.place()));
-            at = parent;
-        }
-        found.reverse();
-        found
-    }
 }
 
-type Parts = (IndexMap<String, Attribute>, IndexMap<String, Place>);
-
-fn parts_of(block: &Block, value: &Value) -> Parts {
-    let (mut attributes, mut places) = (IndexMap::new(), IndexMap::new());
-    for (name, value) in value.entries().into_iter().flatten() {
-        attributes.insert(name.to_string(), attribute(value));
-    }
+/// Where the parts of a block are written.
+fn places_of(block: &Block) -> IndexMap<String, Place> {
+    let mut places = IndexMap::new();
     for written in &block.body.attributes {
         places.insert(written.name.to_string(), written.pos.place());
     }
@@ -166,7 +143,7 @@ fn parts_of(block: &Block, value: &Value) -> Parts {
         places.entry(name.to_string()).or_insert_with(|| inner.pos.place());
         places.insert(format!("{name}.{number}"), inner.pos.place());
     }
-    (attributes, places)
+    places
 }
 
 /// A value of the language as an attribute of a graph.
@@ -192,30 +169,37 @@ pub(crate) fn attribute(value: &Value) -> Attribute {
 
 /// The graph of a native plan: what will be there, with what is there before.
 pub fn of_plan(sealed: &crate::plan::SealedPlan) -> ResourceGraph {
-    let target = &sealed.project().target;
+    let (project, plan) = (sealed.project(), sealed.plan());
     let entries = |object: &Option<lem_engine_hcl::value::Entries>| -> Option<IndexMap<String, Attribute>> {
         object.as_ref().map(|o| o.iter().map(|(k, v)| (k.to_string(), attribute(v))).collect())
     };
-    let resources = sealed.plan().changes.iter().map(|change| Resource {
-        address: change.address.clone(),
-        kind: change.parts.kind.to_string(),
-        language: Language::Terraform,
-        data: change.parts.mode == Mode::Data,
-        provider: change.parts.kind.split('_').next().unwrap_or_default().to_owned(),
-        region: None,
-        attributes: entries(&change.after).unwrap_or_default(),
-        places: IndexMap::new(),
-        place: change.place.clone(),
-        end_line: change.place.line,
-        calls: vec![],
-        depends_on: sealed.project().order.needs(&change.block).to_vec(),
-        action: Some(change.action),
-        before: entries(&change.before),
+    let context = project.context(plan.made, false);
+    let evaluator = Evaluator::new(&project.config, project.inputs.clone(), context, &NothingKnown);
+    let written = Written { config: &project.config, evaluator: &evaluator, order: Some(&project.order) };
+    let resources = plan.changes.iter().map(|change| {
+        let mut resource = Resource {
+            address: change.address.clone(),
+            kind: change.parts.kind.to_string(),
+            language: Language::Terraform,
+            data: change.parts.mode == Mode::Data,
+            provider: change.parts.kind.split('_').next().unwrap_or_default().to_owned(),
+            region: None,
+            attributes: entries(&change.after).unwrap_or_default(),
+            places: IndexMap::new(),
+            place: change.place.clone(),
+            end_line: change.place.line,
+            calls: vec![],
+            depends_on: project.order.needs(&change.block).to_vec(),
+            action: Some(change.action),
+            before: entries(&change.before),
+        };
+        written.complete(&mut resource);
+        resource
     });
     ResourceGraph {
-        root: target.root_name.clone(),
-        environment: Some(target.environment.name.clone()),
+        root: project.target.root_name.clone(),
+        environment: Some(project.target.environment.name.clone()),
         resources: resources.collect(),
-        diagnostics: sealed.plan().warnings.clone(),
+        diagnostics: plan.warnings.clone(),
     }
 }

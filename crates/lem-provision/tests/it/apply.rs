@@ -77,6 +77,23 @@ output "pet" { value = random_pet.p.id }
 "#;
 
 #[tokio::test]
+async fn what_only_an_apply_will_tell_says_so_wherever_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "resource \"random_pet\" \"p\" {}\nresource \"terraform_data\" \"d\" {\n  input = [\"a\", random_pet.p.id, \
+                { b = random_pet.p.id, c = sensitive(1) }, null]\n}\noutput \"o\" { value = [random_pet.p.id] }\n";
+    write(folder.path(), text);
+    let sealed = plan(folder.path(), &Options::default()).await.unwrap();
+    let text = render::plan(sealed.plan());
+    let input = "= [\"a\", (known after apply), { \"b\" = (known after apply), \"c\" = (sensitive value) }, null]";
+    assert!(text.contains(input), "{text}");
+    assert!(text.contains("+ o = [(known after apply)]"), "{text}");
+    let graph = lem_provision::graph_of(&sealed);
+    let planned = graph.resource("terraform_data.d").unwrap();
+    assert_eq!((planned.end_line, planned.place_of("input").to_string().as_str()), (4, "main.tf:3:3"));
+    assert_eq!(planned.depends_on, ["random_pet.p"]);
+}
+
+#[tokio::test]
 async fn what_was_applied_plans_as_nothing_and_destroys_whole() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), TWO);

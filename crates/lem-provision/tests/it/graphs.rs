@@ -117,3 +117,34 @@ fn manifests_are_flattened_and_secrets_hidden() {
     assert_eq!(shown(secret, "stringData.password"), r#""(sensitive)""#);
     assert!(serde_json::to_string(&secret.attributes["stringData"]).is_err(), "nothing may store it");
 }
+
+#[test]
+fn a_region_is_that_of_the_provider_that_a_resource_is_made_with() {
+    let root = r#"
+variable "west" { default = "us-west-2" }
+provider "aws" { region = "eu-central-1" }
+provider "aws" {
+  alias  = "west"
+  region = var.west
+}
+resource "aws_sqs_queue" "here" {}
+resource "aws_sqs_queue" "there" { provider = aws.west }
+resource "aws_sqs_queue" "own" { region = "ap-south-1" }
+module "inherits" { source = "./m" }
+module "given" {
+  source    = "./m"
+  providers = { aws = aws.west }
+}
+"#;
+    let graphs = read(&[("main.tf", root), ("m/main.tf", "resource \"aws_sqs_queue\" \"q\" {}\n")]);
+    let region = |address: &str| graphs[0].resource(address).unwrap().region.as_ref().and_then(Attribute::as_str);
+    for (address, expect) in [
+        ("aws_sqs_queue.here", "eu-central-1"),
+        ("aws_sqs_queue.there", "us-west-2"),
+        ("aws_sqs_queue.own", "ap-south-1"),
+        ("module.inherits.aws_sqs_queue.q", "eu-central-1"),
+        ("module.given.aws_sqs_queue.q", "us-west-2"),
+    ] {
+        assert_eq!(region(address), Some(expect), "{address}");
+    }
+}

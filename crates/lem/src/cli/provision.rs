@@ -1,5 +1,6 @@
 //! Arguments of `lem plan`, `apply`, `destroy`, `drift`, `docs` and `state`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -53,6 +54,12 @@ pub struct Apply {
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
+    /// Go past a policy that refuses; who does and why is recorded.
+    #[arg(long, value_name = "REASON", value_parser = NonEmptyStringValueParser::new())]
+    pub override_policy: Option<String>,
+    /// Go past a budget that refuses; who does and why is recorded.
+    #[arg(long, value_name = "REASON", value_parser = NonEmptyStringValueParser::new())]
+    pub override_budget: Option<String>,
     /// Seconds to wait for somebody else's lock; long enough for the lease of one that was killed.
     #[arg(long, default_value_t = 90, value_name = "SECONDS")]
     pub lock_timeout: u64,

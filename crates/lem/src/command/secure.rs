@@ -33,7 +33,7 @@ pub(crate) fn database() -> Result<Arc<Database>, Failure> {
     opened.map(Arc::new).map_err(|e| usage(format!("advisories: {e}")))
 }
 
-fn today() -> Date {
+pub(super) fn today() -> Date {
     plan::day_of(jiff::Timestamp::now())
 }
 
