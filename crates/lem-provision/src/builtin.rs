@@ -3,10 +3,12 @@
 //! In: a type's planned values. Out: what exists afterwards. A type says what it takes ([`Schema`]) and what creating,
 //! reading, updating and deleting mean; everything else is the planner's.
 
+mod http;
 mod local;
 mod random;
 mod terraform;
 mod time;
+mod tls;
 
 use crate::schema::{Schema, Wrong};
 use async_trait::async_trait;
@@ -99,6 +101,8 @@ static KINDS: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     all.extend(random::kinds());
     all.extend(local::kinds());
     all.extend(time::kinds());
+    all.extend(tls::kinds());
+    all.extend(http::kinds());
     all
 });
 

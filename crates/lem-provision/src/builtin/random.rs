@@ -12,6 +12,8 @@ use rand::{Rng, RngExt};
 
 /// Longest text that is drawn.
 const MAX_LENGTH: i64 = 65_536;
+/// Rounds of the hash, as Terraform's provider has them.
+const BCRYPT_COST: u32 = 10;
 const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &str = "0123456789";
@@ -192,10 +194,13 @@ impl Kind for Random {
                     put(&mut object, "id", drawn.as_str());
                 }
                 Ok(drawn) => {
+                    let hash = match bcrypt::hash(&drawn, BCRYPT_COST) {
+                        Ok(hash) => hash,
+                        Err(error) => return Made::failed(None, format!("the password cannot be hashed: {error}")),
+                    };
                     put(&mut object, "result", Value::string(drawn).sensitive());
                     put(&mut object, "id", "none");
-                    // The hash is only of use to who needs bcrypt; it is not computed here and says so by being null.
-                    put(&mut object, "bcrypt_hash", Value::Null(Type::String).sensitive());
+                    put(&mut object, "bcrypt_hash", Value::string(hash).sensitive());
                 }
                 Err(why) => return Made::failed(None, why),
             },

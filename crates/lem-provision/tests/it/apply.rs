@@ -27,11 +27,11 @@ pub(crate) fn settings(progress: Arc<dyn Progress>) -> Settings {
     Settings { parallelism: 10, clock: Arc::new(SystemClock), progress, stop: CancellationToken::new() }
 }
 
-fn write(folder: &Path, text: &str) {
+pub(crate) fn write(folder: &Path, text: &str) {
     std::fs::write(folder.join("main.tf"), text).unwrap();
 }
 
-async fn plan(folder: &Path, options: &Options) -> Result<SealedPlan, ProvisionError> {
+pub(crate) async fn plan(folder: &Path, options: &Options) -> Result<SealedPlan, ProvisionError> {
     environment(folder, Duration::from_mins(1)).plan(&Given::default(), options).await
 }
 
@@ -42,7 +42,7 @@ async fn apply_with(folder: &Path, options: &Options, progress: Arc<dyn Progress
     environment.apply(&sealed, &mut session, &settings(progress)).await.unwrap()
 }
 
-async fn apply(folder: &Path) -> Applied {
+pub(crate) async fn apply(folder: &Path) -> Applied {
     apply_with(folder, &Options::default(), Arc::new(Silent)).await
 }
 
@@ -51,7 +51,7 @@ fn actions(sealed: &SealedPlan) -> Vec<String> {
     changed.map(|c| format!("{} {}", c.action.word(), c.address)).collect()
 }
 
-fn problems(result: Result<SealedPlan, ProvisionError>) -> Vec<String> {
+pub(crate) fn problems(result: Result<SealedPlan, ProvisionError>) -> Vec<String> {
     match result {
         Err(ProvisionError::Files(found)) => found.iter().map(ToString::to_string).collect(),
         Err(other) => panic!("{other}"),

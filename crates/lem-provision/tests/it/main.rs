@@ -3,5 +3,7 @@
 
 mod apply;
 mod graphs;
+mod http;
 mod kill;
 mod store;
+mod tls;
