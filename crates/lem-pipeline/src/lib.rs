@@ -22,7 +22,6 @@ pub mod execute;
 pub mod file_command;
 pub mod logs;
 pub mod machine;
-pub mod mask;
 pub mod plan;
 pub mod report;
 pub mod results;

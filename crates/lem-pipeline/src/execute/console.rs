@@ -3,8 +3,8 @@
 use crate::command::{Command, Heard, Listening};
 use crate::engine::Output;
 use crate::logs::{JobLog, Level, LogLine, MAX_LINE_BYTES, Record, Target};
-use crate::mask::{Masker, Unmaskable};
 use indexmap::IndexMap;
+use lem_engine_mask::{Masker, Unmaskable};
 use std::borrow::Cow;
 use std::sync::Arc;
 

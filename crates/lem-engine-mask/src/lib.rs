@@ -1,4 +1,7 @@
-//! Hides secrets in what jobs say.
+//! Hides secrets in what jobs and services say (boxes 2 and 3 of the workflow).
+//!
+//! In: values of secrets, lines as they come. Out: the same lines with every secret covered. It does no IO and knows no
+//! stage; a line that was cut before it came here may hold a part of a secret, so cut afterwards.
 //!
 //! Each secret is looked for as it is, line by line, and in the encodings it is most often printed in. All occurrences
 //! are found, overlapping ones too, and each covered stretch becomes `***`.
@@ -67,6 +70,11 @@ impl Masker {
         let builder = AhoCorasickBuilder::new().match_kind(MatchKind::Standard).build(&self.forms);
         // Building fails only beyond 2^31 states; a log is then refused as a whole rather than shown.
         self.search = (!self.forms.is_empty()).then(|| builder.expect("secrets are limited far below the limit"));
+    }
+
+    /// Bytes of the longest form that is hidden.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Whether there is nothing to hide.
