@@ -18,6 +18,9 @@ pub const ENVIRONMENTS_MAX: usize = 20;
 /// Replicas of one version on the process target.
 pub const REPLICAS_MAX: u32 = 50;
 
+/// Secrets of one environment.
+pub const SECRETS_MAX: usize = 50;
+
 /// Shortest interval of evidence: each one is an event of the ledger.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Longest interval of evidence: a bad release keeps its traffic at least as long.
@@ -82,6 +85,8 @@ pub struct Process {
     pub command: Vec<String>,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
+    /// Environment variables whose values are secrets: variable, and `PATH#KEY` of the secret.
+    pub secrets: Vec<(String, String)>,
     /// Path that answers 2xx when an instance is ready.
     pub health: String,
     /// Path of its metrics, for whoever scrapes.
@@ -292,6 +297,7 @@ fn target(reader: &Reader, node: &Node) -> Option<Process> {
     let mut fields = reader.fields(node, "process")?;
     let command = fields.require("command").and_then(|n| reader.strings(n, "command"));
     let env = fields.take("env").and_then(|n| reader.string_map(n, "env")).unwrap_or_default();
+    let secrets = fields.take("secrets").map_or_else(|| Some(vec![]), |n| secrets(reader, n, &env));
     let health = fields.take("health").and_then(|n| path(reader, n, "health")).unwrap_or_else(|| "/up".to_owned());
     let metrics = fields.take("metrics").and_then(|n| path(reader, n, "metrics"));
     let replicas = fields.take("replicas").map_or(Some(1), |n| replicas(reader, n));
@@ -302,7 +308,39 @@ fn target(reader: &Reader, node: &Node) -> Option<Process> {
         reader.error(node, "no-command", "command must name a program");
     }
     let drain = Duration::from_millis(drain_ms);
-    Some(Process { command: command?, env, health, metrics, replicas: replicas?, drain })
+    Some(Process { command: command?, env, secrets: secrets?, health, metrics, replicas: replicas?, drain })
+}
+
+/// Variables that the target sets itself.
+const OWN_VARIABLES: [&str; 2] = ["PORT", "SERVICE_VERSION"];
+
+/// `VARIABLE: PATH#KEY`; nothing when one of them is wrong.
+fn secrets(reader: &Reader, node: &Node, env: &[(String, String)]) -> Option<Vec<(String, String)>> {
+    let found = reader.string_map(node, "secrets")?;
+    let entries = node.entries().unwrap_or_default();
+    if entries.len() > SECRETS_MAX {
+        reader.error(node, "too-many", format!("at most {SECRETS_MAX} secrets are possible"));
+        return None;
+    }
+    let mut right = found.len() == entries.len();
+    for (entry, (variable, place)) in entries.iter().zip(&found) {
+        let own = OWN_VARIABLES.contains(&variable.as_str()) || variable.starts_with("LEM_");
+        let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if variable.is_empty() || !variable.chars().all(letters) || variable.starts_with(|c: char| c.is_ascii_digit()) {
+            reader.error(&entry.key, "bad-variable", format!("{variable:?} is no name of an environment variable"));
+        } else if own {
+            reader.error(&entry.key, "bad-variable", format!("{variable} is set by the target"));
+        } else if env.iter().any(|(name, _)| name == variable) {
+            reader.error(&entry.key, "duplicate", format!("{variable} stands in env and in secrets"));
+        } else if !place.split_once('#').is_some_and(|(path, key)| !path.is_empty() && !key.is_empty()) {
+            let message = format!("{variable} must name a secret as PATH#KEY, not {place}");
+            reader.error_with_hint(&entry.value, "bad-secret", message, "such as shop/database#password");
+        } else {
+            continue;
+        }
+        right = false;
+    }
+    right.then_some(found)
 }
 
 fn path(reader: &Reader, node: &Node, what: &str) -> Option<String> {

@@ -23,6 +23,8 @@ pub struct Caps {
     pub replicas: bool,
     /// Two versions at a time.
     pub side_by_side: bool,
+    /// Instances of an earlier life of the program go on.
+    pub adopts: bool,
 }
 
 /// A version as a target needs it.

@@ -89,6 +89,8 @@ pub struct Engine {
     options: EngineOptions,
     state: State,
     next: Seq,
+    /// What an earlier life left was looked through.
+    looked_back: bool,
     places: BTreeMap<Scope, Place>,
     order: Vec<(Scope, usize, usize, Digest)>,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
@@ -111,7 +113,15 @@ impl Engine {
             }
         }
         let places = order.iter().map(|(scope, ..)| (scope.clone(), Place::default())).collect();
-        Self { options, state: State::default(), next: 0, places, order, answers: mpsc::channel(ANSWERS_MAX) }
+        Self {
+            options,
+            state: State::default(),
+            next: 0,
+            looked_back: false,
+            places,
+            order,
+            answers: mpsc::channel(ANSWERS_MAX),
+        }
     }
 
     /// What the ledger says, as far as it was read.
@@ -122,6 +132,7 @@ impl Engine {
     /// Reads on, decides and acts until nothing more is to be done now.
     pub async fn tick(&mut self) -> Result<(), DeployError> {
         self.catch_up().await?;
+        self.look_back().await?;
         while let Ok(answer) = self.answers.1.try_recv() {
             self.take(answer);
         }
@@ -149,6 +160,30 @@ impl Engine {
                 self.state.apply(event);
             }
         }
+    }
+
+    /// Instances of an earlier life that the target does not adopt are gone, and nobody was there to say so.
+    async fn look_back(&mut self) -> Result<(), DeployError> {
+        if self.looked_back || self.options.target.caps().adopts {
+            return Ok(());
+        }
+        let gone = |scope: &Scope, instance: &String, version: &Version| InstanceExited {
+            instance: instance.clone(),
+            service: scope.service.clone(),
+            environment: scope.environment.clone(),
+            version: version.clone(),
+            status: "ended with the program that ran it".to_owned(),
+            expected: true,
+            last_lines: vec![],
+        };
+        let all = self.state.lanes.iter().flat_map(|(scope, lane)| lane.instances.iter().map(move |i| (scope, i)));
+        let all: Vec<InstanceExited> =
+            all.map(|(scope, (instance, (version, ..)))| gone(scope, instance, version)).collect();
+        for exited in all {
+            self.say(exited.into()).await?;
+        }
+        self.looked_back = true;
+        Ok(())
     }
 
     async fn say(&mut self, said: Said) -> Result<(), DeployError> {
@@ -405,10 +440,14 @@ fn happened(scope: &Scope, happening: Happening) -> Said {
 /// Digest of what an environment says about how instances run.
 fn config_digest(environment: &Environment) -> Digest {
     let process = &environment.process;
-    let text = serde_json::json!({
+    let mut text = serde_json::json!({
         "command": process.command,
         "env": process.env,
         "health": process.health,
     });
+    if !process.secrets.is_empty() {
+        // Where the values are, never the values.
+        text["secrets"] = serde_json::json!(process.secrets);
+    }
     Digest::of(text.to_string().as_bytes())
 }

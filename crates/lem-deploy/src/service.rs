@@ -9,7 +9,9 @@ use crate::execute::{Engine, EngineOptions, Ports};
 use crate::journal::LedgerJournal;
 use lem_ledger::EventLog;
 use lem_model::Clock;
-use lem_model::port::{ArtifactSource, Exposition, HealthSource, LogSink, MetricQuery, PolicyGate, Scope};
+use lem_model::port::{
+    ArtifactSource, Exposition, HealthSource, LogSink, MetricQuery, PolicyGate, Scope, SecretSource,
+};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub struct Options {
     pub health: Option<Arc<dyn HealthSource>>,
     /// Policy; without it everything is allowed.
     pub gate: Option<Arc<dyn PolicyGate>>,
+    /// Secrets of services; without it a service that names one does not start.
+    pub secrets: Option<Arc<dyn SecretSource>>,
     /// Length of an interval of evidence where `judge.interval` does not say; 10 seconds unless there is a reason.
     pub interval: Duration,
     /// Health checks of the process target.
@@ -71,6 +75,7 @@ impl Options {
             metrics: None,
             health: None,
             gate: None,
+            secrets: None,
             interval: Duration::from_secs(10),
             checks: HealthChecks::default(),
         }
@@ -109,6 +114,7 @@ impl DeployService {
             processes: processes.collect(),
             artifacts: options.artifacts,
             logs: options.logs,
+            secrets: options.secrets,
             clock: options.clock.clone(),
             checks: options.checks,
         })

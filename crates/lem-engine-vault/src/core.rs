@@ -14,6 +14,7 @@ use crate::token::{NewToken, Token};
 use crate::{AuditRecord, Request, Response, VaultError, kv, limits, route};
 use lem_model::Clock;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -178,6 +179,20 @@ impl Vault {
     /// Ends every lease bound to a job attempt or an instance.
     pub fn revoke(&self, to: &str) -> Result<Vec<Lease>, VaultError> {
         self.open.lock().as_mut().ok_or(VaultError::Sealed)?.revoke_leases_to(to)
+    }
+
+    /// Who holds leases that are not over: job attempts, instances, tokens.
+    pub fn holders(&self) -> Result<BTreeSet<String>, VaultError> {
+        let now = self.options.clock.now().as_second();
+        let open = self.open.lock();
+        let held = open.as_ref().ok_or(VaultError::Sealed)?.leases_where(|lease| !lease.is_over(now))?;
+        Ok(held.into_iter().map(|lease| lease.to).collect())
+    }
+
+    /// The leases of a job attempt or an instance that still lives end so many seconds from now.
+    pub fn extend(&self, to: &str, ttl_seconds: u64) -> Result<(), VaultError> {
+        let now = self.options.clock.now().as_second();
+        self.open.lock().as_mut().ok_or(VaultError::Sealed)?.extend_leases_to(to, ttl_seconds, now)
     }
 
     /// Ends what is over: tokens, and the leases it answers.
@@ -403,10 +418,7 @@ impl Open {
     }
 
     fn inventory(&self, now: i64) -> Result<Vec<(String, u64, Vec<Lease>)>, VaultError> {
-        let mut leases: Vec<Lease> = vec![];
-        for path in self.store.below("sys/lease/") {
-            leases.extend(self.store.get::<Lease>(path)?.filter(|l| !l.is_over(now)));
-        }
+        let leases = self.leases_where(|lease| !lease.is_over(now))?;
         let mut all = vec![];
         for mount in self.mounts.secrets.iter().filter(|m| m.kind == Kind::Kv) {
             let stem = format!("kv/{}/", mount.uuid);

@@ -103,11 +103,27 @@ impl Open {
         self.store.list(&record(prefix))
     }
 
-    fn revoke_where(&mut self, over: impl Fn(&Lease) -> bool) -> Result<Vec<Lease>, VaultError> {
-        let mut gone = vec![];
+    /// Leases that are so.
+    pub(crate) fn leases_where(&self, so: impl Fn(&Lease) -> bool) -> Result<Vec<Lease>, VaultError> {
+        let mut found = vec![];
         for path in self.store.below("sys/lease/") {
-            gone.extend(self.store.get::<Lease>(path)?.filter(&over));
+            found.extend(self.store.get::<Lease>(path)?.filter(&so));
         }
+        Ok(found)
+    }
+
+    /// The leases of a holder that still lives end so much later than now, however old they are.
+    pub(crate) fn extend_leases_to(&mut self, to: &str, ttl: u64, now: i64) -> Result<(), VaultError> {
+        for mut lease in self.leases_where(|lease| lease.to == to && !lease.is_over(now))? {
+            lease.expires = now + ttl.min(TTL_SECONDS) as i64;
+            lease.renewed = Some(now);
+            self.store.put(&record(&lease.id), &lease)?;
+        }
+        Ok(())
+    }
+
+    fn revoke_where(&mut self, over: impl Fn(&Lease) -> bool) -> Result<Vec<Lease>, VaultError> {
+        let gone = self.leases_where(over)?;
         for lease in &gone {
             self.revoke_lease(&lease.id)?;
         }

@@ -1,6 +1,6 @@
 //! The secret store of a loop, and how its secrets reach jobs and services: as leases, never as settings.
 //!
-//! A job's secrets are the keys of one key-value secret, `secret/pipeline`; a service's are named in its release by path
+//! A job's secrets are the keys of one key-value secret, `secret/pipeline`; a service's are named in `lem.yaml` by path
 //! and key, `shop/database#password`.
 
 use async_trait::async_trait;
@@ -11,7 +11,9 @@ use lem_model::port::{SecretSource, SourceError};
 use lem_model::{Actor, Clock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Folder of the store in the data directory.
 const FOLDER: &str = "vault";
@@ -19,6 +21,10 @@ const FOLDER: &str = "vault";
 pub(crate) const PIPELINE: &str = "secret/pipeline";
 /// How long a lease lasts when its holder never says that it ended.
 const LEASE_SECONDS: u64 = 6 * 3600;
+/// How often the leases of instances that live are extended.
+const EXTEND_EVERY: Duration = Duration::from_hours(1);
+/// Beginning of a holder's name that is an instance of a service.
+const INSTANCE: &str = "instance:";
 /// Records of the store that wait for the ledger.
 const RECORDS_WAITING: usize = 10_000;
 
@@ -120,6 +126,58 @@ impl Secrets {
         }
     }
 
+    /// Ends what instances of an earlier life of the program hold: none of them lives any more.
+    pub(crate) async fn end_instances(&self) -> Result<(), SourceError> {
+        for holder in self.instances().await? {
+            self.ended(&holder, "lem ended while it ran").await?;
+        }
+        Ok(())
+    }
+
+    /// Extends what living instances hold, until cancelled: an instance may live longer than a lease.
+    pub(crate) async fn extend(&self, cancel: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(EXTEND_EVERY) => {}
+            }
+            if let Err(error) = self.extend_once().await {
+                tracing::warn!(%error, "leases of instances were not extended; tried again later");
+            }
+        }
+    }
+
+    async fn extend_once(&self) -> Result<(), SourceError> {
+        for holder in self.instances().await? {
+            self.blocking(move |vault| vault.extend(&holder, LEASE_SECONDS)).await?;
+        }
+        Ok(())
+    }
+
+    async fn instances(&self) -> Result<Vec<String>, SourceError> {
+        let holders = self.blocking(Vault::holders).await?;
+        Ok(holders.into_iter().filter(|holder| holder.starts_with(INSTANCE)).collect())
+    }
+
+    /// The store writes to disk: not on a thread that others wait for.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Vault) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let vault = Arc::clone(&self.vault);
+        let done = tokio::task::spawn_blocking(move || work(&vault)).await;
+        done.map_err(|e| unreachable(e.to_string()))?.map_err(|e| unreachable(e.to_string()))
+    }
+
+    async fn ended(&self, holder: &str, why: &str) -> Result<(), SourceError> {
+        let to = holder.to_owned();
+        for lease in self.blocking(move |vault| vault.revoke(&to)).await? {
+            let fact = LeaseRevoked { lease: lease.id, why: why.to_owned() };
+            self.recorder.record(&fact).await.map_err(|e| unreachable(e.to_string()))?;
+        }
+        Ok(())
+    }
+
     async fn leased(&self, name: &str, to: &str) -> Result<Option<String>, SourceError> {
         let (path, key) = Self::place(name);
         let (vault, holder) = (Arc::clone(&self.vault), to.to_owned());
@@ -161,13 +219,7 @@ impl SecretSource for Secrets {
     }
 
     async fn release(&self, to: &str) -> Result<(), SourceError> {
-        let (vault, holder) = (Arc::clone(&self.vault), to.to_owned());
-        let ended = tokio::task::spawn_blocking(move || vault.revoke(&holder)).await;
-        for lease in ended.map_err(|e| unreachable(e.to_string()))?.map_err(|e| unreachable(e.to_string()))? {
-            let fact = LeaseRevoked { lease: lease.id, why: format!("{to} ended") };
-            self.recorder.record(&fact).await.map_err(|e| unreachable(e.to_string()))?;
-        }
-        Ok(())
+        self.ended(to, &format!("{to} ended")).await
     }
 }
 

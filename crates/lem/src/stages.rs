@@ -131,8 +131,9 @@ impl Around {
 
     /// What runs, by name.
     pub(crate) fn tasks(self, cancel: &CancellationToken) -> Vec<(&'static str, Task)> {
-        let Self { environments, secure, optimize, vault, ear, log, from, .. } = self;
+        let Self { environments, secure, optimize, vault, secrets, ear, log, from } = self;
         let (one, two, three, four) = (cancel.clone(), cancel.clone(), cancel.clone(), cancel.clone());
+        let five = cancel.clone();
         let recorder = Recorder::new(log.clone(), VAULT_SOURCE);
         vec![
             (
@@ -144,6 +145,13 @@ impl Around {
             ),
             ("secure", Box::pin(async move { secure.serve(two).await.map_err(|e| e.to_string()) })),
             ("optimize", Box::pin(async move { optimize.serve(three).await.map_err(|e| e.to_string()) })),
+            (
+                "leases",
+                Box::pin(async move {
+                    secrets.extend(five).await;
+                    Ok(())
+                }),
+            ),
             (
                 "secret store",
                 Box::pin(async move {

@@ -130,7 +130,10 @@ impl Loop {
         deploy.metrics = Some(observe.answers());
         deploy.health = Some(observe.answers());
         deploy.gate = Some(around.secure.gate());
+        deploy.secrets = Some(around.secrets.clone());
         let deploy = lem_deploy::DeployService::new(deploy).await.map_err(|e| usage(chain(&e)))?;
+        // What an earlier life left running has been ended by now.
+        around.secrets.end_instances().await.map_err(|e| usage(e.to_string()))?;
         observe.watch(deploy.exposition());
 
         let feedback = FeedbackService::new(FeedbackOptions {

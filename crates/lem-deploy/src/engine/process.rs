@@ -2,7 +2,8 @@
 //!
 //! An artifact is unpacked once per digest. Children get `PORT`, `LEM_SERVICE`, `LEM_VERSION`, `LEM_ENVIRONMENT` and
 //! `SERVICE_VERSION`, live in a process group of their own, and what they say on stdout and stderr goes to the log
-//! sink. One that ends unasked is started again with a growing delay; one that ends again and again before it was
+//! sink. Secrets that the configuration names reach a child as environment variables and are leased to its instance
+//! from start to end; in what it says they are masked. One that ends unasked is started again with a growing delay; one that ends again and again before it was
 //! ready is reported as crashed.
 //!
 //! After the program itself was killed its children may still run, but nobody reads what they say and the router that
@@ -12,6 +13,8 @@
 mod health;
 mod instance;
 mod leftover;
+mod lent;
+mod lines;
 
 use super::{Caps, Happening, Observed, Target, VersionSpec};
 use crate::DeployError;
@@ -19,7 +22,7 @@ use crate::config::Process;
 use crate::plan::{Crash, Readiness};
 use async_trait::async_trait;
 use instance::Supervised;
-use lem_model::port::{ArtifactSource, LogSink, Scope};
+use lem_model::port::{ArtifactSource, LogSink, Scope, SecretSource};
 use lem_model::{Clock, Digest, Version};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -54,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) processes: BTreeMap<Scope, Process>,
     pub(crate) artifacts: Arc<dyn ArtifactSource>,
     pub(crate) logs: Option<Arc<dyn LogSink>>,
+    pub(crate) secrets: Option<Arc<dyn SecretSource>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checks: HealthChecks,
     pub(crate) seen: Mutex<Seen>,
@@ -130,6 +134,8 @@ pub struct ProcessOptions {
     pub artifacts: Arc<dyn ArtifactSource>,
     /// Where lines go; dropped when there is none.
     pub logs: Option<Arc<dyn LogSink>>,
+    /// Gives secrets, as leases that end with the instance.
+    pub secrets: Option<Arc<dyn SecretSource>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Health checks.
@@ -145,7 +151,7 @@ impl std::fmt::Debug for ProcessOptions {
 impl ProcessTarget {
     /// Ends what an earlier life left running, then is ready for orders.
     pub async fn start(options: ProcessOptions) -> Result<Arc<Self>, DeployError> {
-        let ProcessOptions { root, processes, artifacts, logs, clock, checks } = options;
+        let ProcessOptions { root, processes, artifacts, logs, secrets, clock, checks } = options;
         for dir in ["versions", "instances"] {
             let path = root.join(dir);
             std::fs::create_dir_all(&path).map_err(|source| DeployError::File { doing: "create", path, source })?;
@@ -156,6 +162,7 @@ impl ProcessTarget {
             processes,
             artifacts,
             logs,
+            secrets,
             clock,
             checks,
             seen: Mutex::default(),
@@ -179,7 +186,7 @@ impl ProcessTarget {
 #[async_trait]
 impl Target for ProcessTarget {
     fn caps(&self) -> Caps {
-        Caps { replicas: true, side_by_side: true }
+        Caps { replicas: true, side_by_side: true, adopts: false }
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, DeployError> {

@@ -105,3 +105,31 @@ async fn killed_after_any_event_the_end_is_the_same() {
         }
     }
 }
+
+#[tokio::test]
+async fn instances_that_ended_with_the_program_are_said_to_be_gone() {
+    let mut stage = Stage::canary();
+    stage.build(1);
+    stage.run(3, &good).await.unwrap();
+    let started = InstanceStarted {
+        instance: "shop-production-11111111-ab".into(),
+        service: "shop".into(),
+        environment: "production".into(),
+        version: "11111111".into(),
+        address: "127.0.0.1:10000".into(),
+        pid: Some(7),
+    };
+    stage.journal.hear(&started);
+    *stage.target.adopts.lock() = true;
+    stage.restart(false);
+    stage.run(1, &good).await.unwrap();
+    assert!(stage.journal.all::<InstanceExited>().is_empty(), "this target's instances go on");
+
+    *stage.target.adopts.lock() = false;
+    stage.restart(true);
+    stage.run(2, &good).await.unwrap();
+    let gone = stage.journal.all::<InstanceExited>();
+    assert_eq!(gone.len(), 1, "once");
+    assert_eq!((gone[0].instance.as_str(), gone[0].expected), ("shop-production-11111111-ab", true));
+    assert!(stage.lane().instances.is_empty());
+}

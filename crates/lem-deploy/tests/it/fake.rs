@@ -115,13 +115,14 @@ pub(crate) struct FakeTarget {
     pub(crate) never_ready: Mutex<Vec<Version>>,
     pub(crate) crashing: Mutex<Vec<Version>>,
     pub(crate) kept: Mutex<Vec<Digest>>,
+    pub(crate) adopts: Mutex<bool>,
     ports: AtomicU64,
 }
 
 #[async_trait]
 impl Target for FakeTarget {
     fn caps(&self) -> Caps {
-        Caps { replicas: true, side_by_side: true }
+        Caps { replicas: true, side_by_side: true, adopts: *self.adopts.lock() }
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, DeployError> {

@@ -8,6 +8,7 @@ mod fake;
 mod guards;
 mod process;
 mod real;
+mod secrets;
 mod settings;
 mod story;
 mod strategies;

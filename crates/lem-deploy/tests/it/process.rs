@@ -78,10 +78,11 @@ impl LogSink for Lines {
     }
 }
 
-fn process() -> Process {
+pub(crate) fn process() -> Process {
     Process {
         command: vec!["python3".into(), "server.py".into()],
         env: vec![("COLOR".into(), "green".into())],
+        secrets: vec![],
         health: "/up".into(),
         metrics: None,
         replicas: 1,
@@ -98,6 +99,7 @@ async fn target(root: &Path, lines: &Arc<Lines>, artifacts: &Arc<Artifacts>) -> 
         processes: [(crate::fake::scope(), process())].into(),
         artifacts: artifacts.clone(),
         logs: Some(lines.clone()),
+        secrets: None,
         clock: crate::fake::HandClock::start(),
         checks: CHECKS,
     })
@@ -105,7 +107,7 @@ async fn target(root: &Path, lines: &Arc<Lines>, artifacts: &Arc<Artifacts>) -> 
     .unwrap()
 }
 
-fn spec(name: &str) -> VersionSpec {
+pub(crate) fn spec(name: &str) -> VersionSpec {
     let placed = Placed {
         version: name.into(),
         sha: name.into(),
@@ -119,7 +121,11 @@ fn spec(name: &str) -> VersionSpec {
 }
 
 /// Looks until it is so; what happened on the way is kept.
-async fn until(target: &ProcessTarget, happened: &mut Vec<Happening>, is_so: impl Fn(&Observed) -> bool) -> Observed {
+pub(crate) async fn until(
+    target: &ProcessTarget,
+    happened: &mut Vec<Happening>,
+    is_so: impl Fn(&Observed) -> bool,
+) -> Observed {
     let mut changes = target.changes();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
@@ -133,11 +139,11 @@ async fn until(target: &ProcessTarget, happened: &mut Vec<Happening>, is_so: imp
     }
 }
 
-fn ready(n: usize) -> impl Fn(&Observed) -> bool {
+pub(crate) fn ready(n: usize) -> impl Fn(&Observed) -> bool {
     move |seen| seen.instances.iter().filter(|i| i.readiness == Readiness::Ready).count() == n
 }
 
-fn none(seen: &Observed) -> bool {
+pub(crate) fn none(seen: &Observed) -> bool {
     seen.instances.is_empty()
 }
 
@@ -156,7 +162,7 @@ fn exits(happened: &[Happening]) -> Vec<(&str, bool)> {
         .collect()
 }
 
-fn first_started(happened: &[Happening]) -> (String, u32) {
+pub(crate) fn first_started(happened: &[Happening]) -> (String, u32) {
     let started = happened.iter().find_map(|h| match h {
         Happening::Started { instance, pid: Some(pid), .. } => Some((instance.clone(), *pid)),
         _ => None,

@@ -25,7 +25,7 @@ shop:
     listen: 127.0.0.1:8080
     from: [{stage: staging, verified: true, soak: 30m}]
     target:
-      process: {command: [./bin/shop, --fast], env: {A: b}, health: /healthz, metrics: /metrics, replicas: 2, drain: 5s}
+      process: {command: [./bin/shop, --fast], env: {A: b}, secrets: {KEY: shop/db#key}, health: /healthz, metrics: /metrics, replicas: 2, drain: 5s}
   judge: {kind: sequential, alpha: 0.05, tolerance: 1.2, promoteBelow: 3.0, noEvidence: hold, slowerThan: 250ms, interval: 2s}
   migrations: {class: expand}
   rollback: {window: 12h, keep: 2}
@@ -40,6 +40,7 @@ shop:
     let production = &shop.environments[1];
     assert_eq!(production.from[0].soak.as_secs(), 1800);
     assert_eq!(production.process.command, ["./bin/shop", "--fast"]);
+    assert_eq!(production.process.secrets, [("KEY".to_owned(), "shop/db#key".to_owned())]);
     assert_eq!((production.process.replicas, production.process.health.as_str()), (2, "/healthz"));
 }
 
@@ -85,6 +86,22 @@ fn what_is_wrong_has_a_place() {
         (
             with("").replace("[x]", "[x], replicas: 51"),
             "lem.yaml:4:82: replicas must be between 1 and 50, not 51 [out-of-range]",
+        ),
+        (
+            with("").replace("[x]", "[x], secrets: {KEY: shop}"),
+            "lem.yaml:4:87: KEY must name a secret as PATH#KEY, not shop [bad-secret]\n  help: such as shop/database#password",
+        ),
+        (
+            with("").replace("[x]", "[x], secrets: {PORT: a/b#c}"),
+            "lem.yaml:4:82: PORT is set by the target [bad-variable]",
+        ),
+        (
+            with("").replace("[x]", "[x], secrets: {1A: a/b#c}"),
+            "lem.yaml:4:82: \"1A\" is no name of an environment variable [bad-variable]",
+        ),
+        (
+            with("").replace("[x]", "[x], env: {A: b}, secrets: {A: a/b#c}"),
+            "lem.yaml:4:95: A stands in env and in secrets [duplicate]",
         ),
         (
             with("").replace("process: {command: [x]}", "kubernetes: {}"),

@@ -1,30 +1,28 @@
 //! One instance: started, watched, started again, ended.
 
 use super::leftover::{Note, end_tree, signal_group, start_of};
+use super::lent::{Lent, Refused};
+use super::lines::{self, LastLines, Way};
 use super::{Shared, health};
 use crate::config::Process;
 use crate::engine::{Happening, VersionSpec};
 use crate::plan::{Crash, Instance, Readiness};
+use lem_engine_mask::Masker;
 use lem_model::Version;
-use lem_model::port::LogLine;
 use nix::sys::signal::Signal;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::AsyncRead;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Last lines kept of an instance.
-const LINES_KEPT: usize = 20;
-/// Longest line; the rest of a longer one is dropped.
-const LINE_MAX: usize = 16 * 1024;
 /// Ends in a row without having been ready that make a crash loop.
 const CRASH_LOOP: u32 = 3;
 /// From the order to leave to SIGTERM.
@@ -98,7 +96,7 @@ struct Life {
     process: Process,
     face: Arc<Mutex<Face>>,
     left: watch::Receiver<Option<Duration>>,
-    lines: Arc<Mutex<VecDeque<String>>>,
+    lines: LastLines,
 }
 
 /// How one run of the process ended.
@@ -109,19 +107,47 @@ enum Ending {
     Alone { status: String, was_ready: bool },
 }
 
+/// Why the process was not started.
+enum NotStarted {
+    /// It lacks what it cannot do without.
+    Refused(String),
+    /// It could not be done now.
+    Failed(String),
+}
+
+impl From<String> for NotStarted {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+impl From<Refused> for NotStarted {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Missing(why) => Self::Refused(why),
+            Refused::Unanswered(why) => Self::Failed(why),
+        }
+    }
+}
+
 impl Life {
     async fn run(mut self) {
         let mut failures = 0;
         let mut delay = BACKOFF.0;
         while self.left.borrow().is_none() {
-            let ending = match self.once().await {
-                Ok(ending) => ending,
-                Err(why) => Ending::Alone { status: why, was_ready: false },
+            let (status, was_ready) = match self.once().await {
+                Ok(Ending::Told) => break,
+                Ok(Ending::Alone { status, was_ready }) => (status, was_ready),
+                Err(NotStarted::Refused(why)) => {
+                    // It is tried again all the same: what is missing may be written meanwhile.
+                    self.crashed(format!("it does not start: {why}"));
+                    (why, false)
+                }
+                Err(NotStarted::Failed(why)) => (why, false),
             };
-            let Ending::Alone { status, was_ready } = ending else { break };
             (failures, delay) = if was_ready { (1, BACKOFF.0) } else { (failures + 1, delay) };
             if failures >= CRASH_LOOP {
-                self.crashed(failures, &status);
+                self.crashed(format!("it ended {failures} times in a row before it was ready, last with {status}"));
             }
             let mut left = self.left.clone();
             tokio::select! {
@@ -134,32 +160,41 @@ impl Life {
         self.shared.touch();
     }
 
-    fn crashed(&self, times: u32, status: &str) {
-        let why = format!("it ended {times} times in a row before it was ready, last with {status}");
+    fn crashed(&self, why: String) {
         let crash = Crash { why, last_lines: self.lines.lock().iter().cloned().collect() };
         let key = (self.spec.scope.clone(), self.spec.placed.version.clone());
         self.shared.seen.lock().crashed.insert(key, crash);
         self.shared.touch();
     }
 
-    /// One run, from unpacked artifact to exit.
-    async fn once(&mut self) -> Result<Ending, String> {
+    /// One run, from unpacked artifact to exit; its secrets are leased for as long.
+    async fn once(&mut self) -> Result<Ending, NotStarted> {
         let dir = self.shared.unpacked(&self.spec.placed.digest).await?;
         let address = free_address().map_err(|error| format!("no free port: {error}"))?;
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let version = &self.spec.placed.version;
         let instance =
             format!("{}-{}-{version}-{}", self.spec.scope.service, self.spec.scope.environment, &unique[20..]);
-        let mut child = self.spawn(&dir, address, &instance)?;
+        let lent = self.shared.lend(&self.spec.scope, &instance, &self.process.secrets).await?;
+        let ending = match self.spawn(&dir, address, &instance, &lent) {
+            Ok(child) => Ok(self.live(child, address, instance.clone(), lent).await),
+            Err(why) => Err(why.into()),
+        };
+        self.shared.give_back(&instance, &self.process.secrets).await;
+        ending
+    }
+
+    /// The life of a started process.
+    async fn live(&mut self, mut child: Child, address: SocketAddr, instance: String, lent: Lent) -> Ending {
         let pid = child.id().unwrap_or(0);
         let note = self.note(pid, &instance);
         self.face.lock().address = Some(address);
-        let (scope, version) = (self.spec.scope.clone(), version.clone());
+        let (scope, version) = (self.spec.scope.clone(), self.spec.placed.version.clone());
         self.shared.happen(
             &scope,
             Happening::Started { instance: instance.clone(), version: version.clone(), address, pid: Some(pid) },
         );
-        let readers = self.readers(&mut child, &instance);
+        let readers = self.readers(&mut child, &instance, lent.masker);
         let (ending, status) = self.watch(&mut child, address, pid).await;
         // What the process started may hold its pipes open; nothing of it may stay.
         end_tree(pid, &instance);
@@ -171,10 +206,10 @@ impl Life {
         let expected = matches!(ending, Ending::Told);
         let last_lines = self.lines.lock().iter().cloned().collect();
         self.shared.happen(&scope, Happening::Exited { instance, version, status, expected, last_lines });
-        Ok(ending)
+        ending
     }
 
-    fn spawn(&self, dir: &Path, address: SocketAddr, instance: &str) -> Result<Child, String> {
+    fn spawn(&self, dir: &Path, address: SocketAddr, instance: &str, lent: &Lent) -> Result<Child, String> {
         let (program, arguments) = self.process.command.split_first().ok_or("no command")?;
         // A path is meant relative to the artifact; a bare name is looked for in PATH.
         let path = if program.contains('/') { dir.join(program) } else { PathBuf::from(program) };
@@ -183,7 +218,7 @@ impl Life {
         command
             .args(arguments)
             .current_dir(dir)
-            .envs(self.process.env.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+            .envs(self.process.env.iter().chain(&lent.values).map(|(k, v)| (k.as_str(), v.as_str())))
             .env("PORT", address.port().to_string())
             .env("LEM_SERVICE", self.spec.scope.service.as_str())
             .env("LEM_ENVIRONMENT", self.spec.scope.environment.as_str())
@@ -211,7 +246,8 @@ impl Life {
         }
     }
 
-    fn readers(&self, child: &mut Child, instance: &str) -> Vec<tokio::task::JoinHandle<()>> {
+    fn readers(&self, child: &mut Child, instance: &str, masker: Masker) -> Vec<tokio::task::JoinHandle<()>> {
+        let masker = Arc::new(masker);
         let reader = |stream: &str, pipe: Box<dyn AsyncRead + Send + Unpin>| {
             let labels: BTreeMap<String, String> = [
                 ("service_name", self.spec.scope.service.as_str()),
@@ -222,7 +258,8 @@ impl Life {
             ]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into();
-            tokio::spawn(read_lines(pipe, labels, self.shared.clone(), self.lines.clone()))
+            let (shared, last) = (self.shared.clone(), self.lines.clone());
+            tokio::spawn(lines::read(pipe, Way { labels, shared, last, masker: masker.clone() }))
         };
         let out = child.stdout.take().map(|pipe| reader("stdout", Box::new(pipe)));
         let err = child.stderr.take().map(|pipe| reader("stderr", Box::new(pipe)));
@@ -300,42 +337,4 @@ fn describe(status: ExitStatus) -> String {
 /// A port that is free now. Another program may take it before the child does; the child is then started again.
 fn free_address() -> std::io::Result<SocketAddr> {
     std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()
-}
-
-async fn read_lines(
-    pipe: Box<dyn AsyncRead + Send + Unpin>,
-    labels: BTreeMap<String, String>,
-    shared: Arc<Shared>,
-    lines: Arc<Mutex<VecDeque<String>>>,
-) {
-    let mut reader = BufReader::new(pipe);
-    let mut line = Vec::new();
-    while let Ok(available) = reader.fill_buf().await {
-        if available.is_empty() {
-            break;
-        }
-        let end = available.iter().position(|b| *b == b'\n');
-        let taken = end.map_or(available.len(), |at| at + 1);
-        let part = &available[..end.unwrap_or(taken)];
-        line.extend_from_slice(&part[..part.len().min(LINE_MAX.saturating_sub(line.len()))]);
-        reader.consume(taken);
-        if end.is_some() {
-            keep(std::mem::take(&mut line), &labels, &shared, &lines);
-        }
-    }
-    if !line.is_empty() {
-        keep(line, &labels, &shared, &lines);
-    }
-}
-
-fn keep(line: Vec<u8>, labels: &BTreeMap<String, String>, shared: &Shared, lines: &Mutex<VecDeque<String>>) {
-    let mut last = lines.lock();
-    last.push_back(String::from_utf8_lossy(&line).into_owned());
-    if last.len() > LINES_KEPT {
-        last.pop_front();
-    }
-    drop(last);
-    if let Some(sink) = &shared.logs {
-        sink.write(LogLine { time: shared.clock.now(), labels: labels.clone(), line });
-    }
 }
