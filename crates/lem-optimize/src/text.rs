@@ -16,11 +16,12 @@ pub fn signed(money: &Money) -> String {
 
 /// `+$34.20/month known (2 added, 1 changed); 3 resources unpriced: a, b, c`.
 pub fn change(estimate: &Estimate) -> String {
+    use ResourceAction::{Create, CreateDelete, Delete, DeleteCreate, Update};
+    // Files alone say nothing of what is there: all of it is new.
     let count = |wanted: &[ResourceAction]| {
-        let of = |l: &&Line| !l.free && l.action.is_some_and(|a| wanted.contains(&a));
+        let of = |l: &&Line| !l.free && wanted.contains(&l.action.unwrap_or(Create));
         estimate.lines.iter().filter(of).count()
     };
-    use ResourceAction::{Create, CreateDelete, Delete, DeleteCreate, Update};
     let counts = [
         (count(&[Create]), "added"),
         (count(&[Update, DeleteCreate, CreateDelete]), "changed"),

@@ -3,44 +3,74 @@
 //! Sensitive values are replaced before anything is written: the shape says where they are, the document never what.
 
 use crate::plan::{Change, OutputChange, Plan, SealedPlan, output_differs};
+use crate::project::Project;
 use crate::state::{Object, State};
-use lem_engine_hcl::Mode;
+use lem_engine_hcl::config::Variable;
 use lem_engine_hcl::value::json::{Encoded, encode};
 use lem_engine_hcl::value::{Entries, Value};
+use lem_engine_hcl::{Mode, ModuleAddress, ResourceAddress};
 use lem_model::resource::ResourceAction;
 use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// What stands where a value must not be shown.
 pub const HIDDEN: &str = "(sensitive value)";
 /// What stands in a text where only the apply will tell.
 pub const LATER: &str = "(known after apply)";
 
-/// A plan as Terraform writes it.
+/// A plan as Terraform writes it. The configuration is not in it: it stands in the files.
 pub fn plan(sealed: &SealedPlan, state: &State) -> Json {
     let plan = sealed.plan();
     let changed = plan.changes.iter().filter(|c| c.action != ResourceAction::NoOp || c.parts.mode == Mode::Managed);
     let outputs = plan.outputs.iter().map(|(name, output)| (name.clone(), output_change(output)));
-    json!({
+    let second = jiff::Timestamp::from_second(plan.made.as_second()).unwrap_or(plan.made);
+    let mut out = json!({
         "format_version": "1.2",
         "terraform_version": crate::state::TERRAFORM_VERSION,
+        "variables": variables(sealed.project()),
         "planned_values": planned_values(plan),
-        "resource_drift": plan.drift.iter().map(resource_change).collect::<Vec<_>>(),
         "resource_changes": changed.map(resource_change).collect::<Vec<_>>(),
         "output_changes": outputs.collect::<Map<_, _>>(),
         "prior_state": self::state(state),
         "checks": checks(plan),
-        "timestamp": plan.made.to_string(),
+        "timestamp": second.to_string(),
         "applyable": !plan.is_empty(),
         "complete": true,
         "errored": false,
-    })
+    });
+    if !plan.drift.is_empty() {
+        out["resource_drift"] = drift(plan);
+    }
+    out
+}
+
+/// What changed outside, in the form of a plan's changes.
+pub fn drift(plan: &Plan) -> Json {
+    plan.drift.iter().map(resource_change).collect()
+}
+
+/// Variables of the root module as they were given, or their defaults.
+fn variables(project: &Project) -> Json {
+    let value = |variable: &Variable| {
+        let value = project.inputs.get(&variable.name).or(variable.default.as_ref())?;
+        let encoded = encode(value);
+        Some(if variable.sensitive { Json::from(HIDDEN) } else { hide(&encoded.value, &encoded.sensitive) })
+    };
+    let all = project.config.root.variables.values();
+    all.filter_map(|v| Some((v.name.to_string(), json!({"value": value(v)?})))).collect::<Map<_, _>>().into()
 }
 
 fn checks(plan: &Plan) -> Vec<Json> {
     let one = |check: &crate::plan::Checked| {
         let problems: Vec<Json> = check.problems.iter().map(|p| json!({"message": p})).collect();
-        json!({"address": {"kind": "check", "to_display": check.address},
-               "status": check.status, "instances": [{"status": check.status, "problems": problems}]})
+        let name = check.address.strip_prefix("check.").unwrap_or(&check.address);
+        let mut instance = json!({"address": {"to_display": check.address}, "status": check.status});
+        if !problems.is_empty() {
+            instance["problems"] = problems.into();
+        }
+        json!({"address": {"kind": "check", "name": name, "to_display": check.address},
+               "status": check.status, "instances": [instance]})
     };
     plan.checks.iter().map(one).collect()
 }
@@ -145,7 +175,7 @@ pub(crate) fn hide(value: &Json, marks: &Json) -> Json {
 
 fn planned_values(plan: &Plan) -> Json {
     let kept = plan.changes.iter().filter(|c| c.after.is_some() && c.deposed.is_none());
-    let resources: Vec<(Option<String>, Json)> = kept
+    let resources: Vec<Json> = kept
         .map(|change| {
             let encoded = encode(&Value::object(change.after.clone().unwrap_or_default()));
             let values = hide(&encoded.value, &encoded.sensitive);
@@ -161,30 +191,57 @@ fn planned_values(plan: &Plan) -> Json {
             if let Some(index) = crate::plan::key_json(change.parts.key.as_ref()) {
                 out["index"] = index;
             }
-            (crate::plan::module_text(&change.parts.module), out)
+            if let Some(kind) = crate::builtin::kind(change.parts.mode, &change.parts.kind) {
+                out["schema_version"] = kind.schema().version.into();
+            }
+            out
         })
         .collect();
     let outputs = plan.outputs.iter().filter_map(|(name, output)| {
-        let encoded = encode(output.after.as_ref()?);
-        let value = if output.sensitive { Json::from(HIDDEN) } else { hide(&encoded.value, &encoded.sensitive) };
-        Some((name.clone(), json!({"sensitive": output.sensitive, "value": value})))
+        let after = output.after.as_ref()?;
+        let mut told = json!({"sensitive": output.sensitive});
+        if after.is_wholly_known() {
+            let encoded = encode(after);
+            told["type"] = after.ty().to_json();
+            told["value"] =
+                if output.sensitive { Json::from(HIDDEN) } else { hide(&encoded.value, &encoded.sensitive) };
+        }
+        Some((name.clone(), told))
     });
     json!({"outputs": outputs.collect::<Map<_, _>>(), "root_module": tree(resources)})
 }
 
-/// Modules as Terraform nests them: here one level, each child with its whole address.
-fn tree(resources: Vec<(Option<String>, Json)>) -> Json {
-    let mut root = vec![];
-    let mut children: indexmap::IndexMap<String, Vec<Json>> = indexmap::IndexMap::new();
-    for (module, resource) in resources {
-        match module {
-            None => root.push(resource),
-            Some(module) => children.entry(module).or_default().push(resource),
+/// Modules nested as Terraform nests them, each with its whole address.
+fn tree(resources: Vec<Json>) -> Json {
+    let mut modules: BTreeMap<String, (Option<String>, Vec<Json>)> = BTreeMap::new();
+    modules.insert(String::new(), (None, vec![]));
+    for resource in resources {
+        let parts = resource["address"].as_str().and_then(|a| ResourceAddress::from_str(a).ok());
+        let own = parts.map_or_else(ModuleAddress::root, |p| p.module);
+        let mut at = own.clone();
+        while let Some(parent) = at.parent() {
+            modules.entry(at.to_string()).or_insert_with(|| (Some(parent.to_string()), vec![]));
+            at = parent;
         }
+        let name = own.to_string();
+        modules.entry(name).or_default().1.push(resource);
     }
-    let children: Vec<Json> =
-        children.into_iter().map(|(address, resources)| json!({"address": address, "resources": resources})).collect();
-    let mut out = json!({"resources": root});
+    branch("", &mut modules)
+}
+
+/// One module with those below it. Every module is taken out once, so this ends.
+fn branch(name: &str, modules: &mut BTreeMap<String, (Option<String>, Vec<Json>)>) -> Json {
+    let (_, resources) = modules.remove(name).unwrap_or_default();
+    let mut out = json!({});
+    if !name.is_empty() {
+        out["address"] = name.into();
+    }
+    if !resources.is_empty() {
+        out["resources"] = resources.into();
+    }
+    let below: Vec<String> =
+        modules.iter().filter(|(_, (parent, _))| parent.as_deref() == Some(name)).map(|(n, _)| n.clone()).collect();
+    let children: Vec<Json> = below.iter().map(|child| branch(child, modules)).collect();
     if !children.is_empty() {
         out["child_modules"] = children.into();
     }
@@ -193,8 +250,7 @@ fn tree(resources: Vec<(Option<String>, Json)>) -> Json {
 
 /// A state as Terraform writes it, sensitive values replaced.
 pub fn state(state: &State) -> Json {
-    let resources =
-        state.objects.iter().filter_map(|(address, object)| Some((object.module.clone(), stored(address, object)?)));
+    let resources = state.objects.iter().filter_map(|(address, object)| stored(address, object));
     let outputs = state.outputs.iter().map(|(name, output)| {
         let value = if output.sensitive { Json::from(HIDDEN) } else { output.value.clone() };
         (name.clone(), json!({"sensitive": output.sensitive, "value": value, "type": output.kind}))

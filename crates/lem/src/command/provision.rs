@@ -20,7 +20,7 @@ use lem_provision::exec::Exec;
 use lem_provision::lock::Holder;
 use lem_provision::{ProvisionError, docs, graph_of, planjson, planread};
 use review::Review;
-use site::{Site, failed, given, options, section};
+use site::{Record, Site, failed, given, options, section};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// `lem plan`.
 pub(crate) async fn plan(cli: &Cli, arguments: &Plan, directory: &Path) -> Result<(), Failure> {
     let infrastructure = &arguments.infrastructure;
-    let site = Site::open(directory, infrastructure.environment.as_deref()).await?;
+    let site = Site::open(directory, infrastructure.environment.as_deref(), Record::WhereThereIsALedger).await?;
     let (given, options) = (given(infrastructure)?, options(infrastructure, arguments.destroy));
     let changed = if site.is_foreign(infrastructure)? {
         let exec = Exec::find(site.environment.target().clone(), &given).map_err(failed)?;
@@ -48,7 +48,10 @@ pub(crate) async fn plan(cli: &Cli, arguments: &Plan, directory: &Path) -> Resul
 /// `lem apply` and `lem destroy`.
 pub(crate) async fn apply(cli: &Cli, arguments: &Apply, directory: &Path, destroy: bool) -> Result<(), Failure> {
     let infrastructure = &arguments.infrastructure;
-    let site = Site::open(directory, infrastructure.environment.as_deref()).await?;
+    // Who goes past a gate is on record, whatever else is.
+    let overridden = arguments.override_policy.is_some() || arguments.override_budget.is_some();
+    let record = if overridden { Record::Always } else { Record::WhereThereIsALedger };
+    let site = Site::open(directory, infrastructure.environment.as_deref(), record).await?;
     let operation = if destroy { "destroy" } else { "apply" };
     let (given, options) = (given(infrastructure)?, options(infrastructure, destroy));
     let parallelism = arguments.parallelism.clamp(1, PARALLELISM_MAX);
@@ -105,7 +108,8 @@ pub(crate) async fn apply(cli: &Cli, arguments: &Apply, directory: &Path, destro
 
 /// `lem drift`.
 pub(crate) async fn drift(cli: &Cli, arguments: &Infrastructure, directory: &Path) -> Result<(), Failure> {
-    let environment = Site::open(directory, arguments.environment.as_deref()).await?.environment;
+    let environment =
+        Site::open(directory, arguments.environment.as_deref(), Record::WhereThereIsALedger).await?.environment;
     let sealed = environment.drift(&given(arguments)?).await.map_err(failed)?;
     let drift = &sealed.plan().drift;
     match cli.output {
@@ -120,10 +124,7 @@ pub(crate) async fn drift(cli: &Cli, arguments: &Infrastructure, directory: &Pat
                 println!("{} ({}): {what}", change.address, change.place);
             }
         }
-        _ => {
-            let loaded = environment.store().load().map_err(failed)?;
-            println!("{:#}", planjson::plan(&sealed, &loaded.state)["resource_drift"]);
-        }
+        _ => println!("{:#}", planjson::drift(sealed.plan())),
     }
     if drift.is_empty() { Ok(()) } else { Err(negative(format!("{} object(s) drifted", drift.len()))) }
 }
@@ -157,7 +158,8 @@ pub(crate) fn docs(arguments: &Docs, directory: &Path) -> Result<(), Failure> {
 
 /// `lem state`.
 pub(crate) async fn state(cli: &Cli, arguments: &State, directory: &Path) -> Result<(), Failure> {
-    let environment = Site::open(directory, arguments.environment.as_deref()).await?.environment;
+    let environment =
+        Site::open(directory, arguments.environment.as_deref(), Record::WhereThereIsALedger).await?.environment;
     let store = environment.store();
     match &arguments.command {
         StateCommand::List => {

@@ -3,7 +3,11 @@
 
 mod cli;
 mod clients;
+mod cost;
 mod demo;
 mod generated;
+mod provision;
+mod report;
 mod repository;
+mod scan;
 mod up;

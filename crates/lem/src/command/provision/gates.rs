@@ -14,10 +14,7 @@ pub(super) async fn pass(site: &Site, arguments: &Apply, review: &Review, plan: 
     let mut refused = vec![];
     for gate in review.gates() {
         let reasons = gate.verdict.reasons();
-        if let Some(recorder) = site.recorder(SOURCE) {
-            let fact = fact(site, &gate, plan, gate.verdict.word(), reasons.to_vec());
-            recorder.record(&fact).await.map_err(|e| unreachable(format!("ledger: {e}")))?;
-        }
+        record(site, fact(site, &gate, plan, gate.verdict.word(), reasons.to_vec())).await?;
         if gate.verdict == Verdict::Allow {
             continue;
         }
@@ -29,14 +26,19 @@ pub(super) async fn pass(site: &Site, arguments: &Apply, review: &Review, plan: 
             let passed = format!("{} goes past it: {why}", site.by);
             eprintln!("past {sentence}; on record: {passed}");
             let reasons = std::iter::once(passed).chain(reasons.iter().cloned()).collect();
-            let fact = fact(site, &gate, plan, Verdict::Allow.word(), reasons);
-            let recorder = site.required_recorder(SOURCE).await?;
-            recorder.record(&fact).await.map_err(|e| unreachable(format!("ledger: {e}")))?;
+            record(site, fact(site, &gate, plan, Verdict::Allow.word(), reasons)).await?;
         } else {
             refused.push(format!("{sentence}; {} REASON goes past it, on record", gate.flag));
         }
     }
     if refused.is_empty() { Ok(()) } else { Err(negative(format!("refused by {}", refused.join("\nrefused by ")))) }
+}
+
+async fn record(site: &Site, fact: GateDecided) -> Result<(), Failure> {
+    if let Some(recorder) = site.recorder(SOURCE) {
+        recorder.record(&fact).await.map_err(|e| unreachable(format!("ledger: {e}")))?;
+    }
+    Ok(())
 }
 
 fn fact(site: &Site, gate: &Gate, plan: &Digest, answer: &str, reasons: Vec<String>) -> GateDecided {

@@ -13,19 +13,27 @@ use lem_provision::{Environment, ProvisionError, events};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Whether facts must be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    /// Where the repository has a ledger; none is made for them.
+    WhereThereIsALedger,
+    /// In a ledger that begins where there is none.
+    Always,
+}
+
 /// An environment, who works on it, and where that is recorded.
 pub(super) struct Site {
     pub(super) environment: Environment,
     pub(super) by: Actor,
     pub(super) sha: Option<CommitSha>,
-    settings: Settings,
     /// Where facts go; `None` where the repository has no ledger.
     log: Option<Arc<dyn EventLog>>,
 }
 
 impl Site {
-    /// Finds the environment. Facts are recorded where the repository has a ledger; none is made for them.
-    pub(super) async fn open(directory: &Path, name: Option<&str>) -> Result<Self, Failure> {
+    /// Finds the environment, and the ledger.
+    pub(super) async fn open(directory: &Path, name: Option<&str>, record: Record) -> Result<Self, Failure> {
         let settings = Settings::read(directory, None)?;
         let directory = std::path::absolute(directory).map_err(|e| usage(e.to_string()))?;
         let config = section(&settings)?;
@@ -34,25 +42,17 @@ impl Site {
         let by = Actor::from(format!("person:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())));
         let repository = lem_source::git::Repository::discover(&directory).ok();
         let sha = repository.and_then(|r| r.resolve("HEAD").ok().flatten());
-        let log = if settings.require_ledger().is_ok() { Some(ledger(&settings).await?) } else { None };
+        let kept = record == Record::Always || settings.require_ledger().is_ok();
+        let log = if kept { Some(ledger(&settings).await?) } else { None };
         if let Some(log) = &log {
             environment = environment.recording(Recorder::new(log.clone(), events::SOURCE), by.clone(), sha.clone());
         }
-        Ok(Self { environment, by, sha, settings, log })
+        Ok(Self { environment, by, sha, log })
     }
 
     /// Where facts of another stage go, if anywhere.
     pub(super) fn recorder(&self, source: &str) -> Option<Recorder> {
         self.log.clone().map(|log| Recorder::new(log, source))
-    }
-
-    /// Where a fact goes that must be recorded: without a ledger one begins.
-    pub(super) async fn required_recorder(&self, source: &str) -> Result<Recorder, Failure> {
-        let log = match &self.log {
-            Some(log) => log.clone(),
-            None => ledger(&self.settings).await?,
-        };
-        Ok(Recorder::new(log, source))
     }
 
     /// Whether an installed program plans and applies.
