@@ -30,11 +30,24 @@ pub(crate) fn graphs(repository: &Path, folders: &BTreeSet<String>) -> Vec<Resou
     for folder in folders {
         let (config, diagnostics) = load(&files, folder);
         let inner = config.modules.iter().filter(|(path, _)| !path.is_empty());
-        called.extend(inner.map(|(_, module)| module.folder.trim_end_matches('/').to_owned()));
+        called.extend(inner.map(|(_, module)| from_repository(folder, &module.folder)));
         loaded.push((folder, config, diagnostics));
     }
     let roots = loaded.into_iter().filter(|(folder, _, _)| !called.contains(folder.as_str()));
     roots.map(|(folder, config, diagnostics)| graph(repository, folder, &config, diagnostics)).collect()
+}
+
+/// A module's folder, which is relative to its root's, relative to the repository; that itself is the empty name.
+fn from_repository(root: &str, folder: &str) -> String {
+    let mut steps: Vec<&str> = vec![];
+    for step in root.split('/').chain(folder.split('/')) {
+        match step {
+            "" | "." => {}
+            ".." => drop(steps.pop()),
+            step => steps.push(step),
+        }
+    }
+    steps.join("/")
 }
 
 fn graph(repository: &Path, folder: &str, config: &Configuration, mut diagnostics: Vec<Diagnostic>) -> ResourceGraph {

@@ -148,3 +148,16 @@ module "given" {
         assert_eq!(region(address), Some(expect), "{address}");
     }
 }
+
+#[test]
+fn a_folder_that_another_root_calls_is_no_root() {
+    let module = ("shared/m/main.tf", "variable \"n\" {}\nresource \"terraform_data\" \"d\" { input = var.n }\n");
+    for (path, source) in
+        [("infra/main.tf", "../shared/m"), ("main.tf", "./shared/m"), ("a/b/main.tf", "../../shared/./m/")]
+    {
+        let root = format!("module \"m\" {{\n  source = \"{source}\"\n  n = 1\n}}\n");
+        let graphs = read(&[(path, root.as_str()), module]);
+        let addresses: Vec<&str> = graphs.iter().flat_map(|g| &g.resources).map(|r| r.address.as_str()).collect();
+        assert_eq!((graphs.len(), addresses.as_slice()), (1, ["module.m.terraform_data.d"].as_slice()), "{path}");
+    }
+}

@@ -3,51 +3,93 @@
 use crate::exit::{Failure, usage};
 use lem_model::diagnostic::nearest;
 
-/// Code, meaning, advice.
-const CODES: &[(&str, &str)] = &[
-    (
-        "yaml-syntax",
-        "The file is not YAML from this place on. The place is where reading became impossible; the cause is often on the line before: a missing colon, a tab, a quote that is not closed.",
-    ),
-    (
-        "yaml-duplicate-key",
-        "The same key stands twice in one mapping. One of them would silently win, so the file is refused: remove one.",
-    ),
-    ("yaml-depth", "The file is nested deeper than any real configuration; it is refused to protect the reader."),
-    (
-        "yaml-size",
-        "Aliases expand to more nodes than any real configuration has; the file is refused to protect the reader.",
-    ),
-    ("yaml-alias", "An alias (*name) stands before its anchor (&name) is complete."),
-    ("yaml-merge", "A merge key (<<) takes a mapping, an alias of one, or a list of them."),
-    ("yaml-documents", "The file has several documents (---) where one is expected."),
-    ("file-too-large", "The file is larger than what is read of users' files."),
-    ("not-utf8", "The file has bytes that are not UTF-8. Convert it, or check that it is the file you mean."),
-    (
-        "unknown-key",
-        "Nothing reads this key. It is an error because a misspelt key would otherwise silently do nothing.",
-    ),
-    ("missing-key", "A key that is needed is not there."),
-    ("wrong-type", "The value has another kind than the one expected: a list where a string belongs, for example."),
-    ("wrong-value", "The value has the right kind but is none of those that are known."),
-    (
-        "unsupported",
-        "The file is valid, but asks for something this version does not do. It is refused by name, because running it in another way than you expect would be worse.",
-    ),
-];
+/// A line per code: the code, a colon, what it means and what to do.
+const CODES: &str = include_str!("explain/codes.txt");
+
+fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CODES.lines().filter_map(|line| line.split_once(": "))
+}
 
 /// Explains one code, or lists them.
 pub(crate) fn explain(code: Option<&str>) -> Result<(), Failure> {
     let Some(code) = code else {
-        for (code, text) in CODES {
-            println!("{code:<20} {}", text.split_inclusive(". ").next().unwrap_or(text).trim());
+        for (code, text) in codes() {
+            println!("{code:<22} {}", text.split_inclusive(". ").next().unwrap_or(text).trim());
         }
         return Ok(());
     };
-    if let Some((_, text)) = CODES.iter().find(|(known, _)| *known == code) {
+    if let Some((_, text)) = codes().find(|(known, _)| *known == code) {
         println!("{text}");
         return Ok(());
     }
-    let hint = nearest(code, CODES.iter().map(|c| c.0)).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    let hint = nearest(code, codes().map(|c| c.0)).map_or(String::new(), |near| format!("; did you mean {near}?"));
     Err(usage(format!("no code {code:?} is known{hint}; lem explain lists them")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// Crates whose messages are explained here in full.
+    const EXPLAINED: [&str; 6] =
+        ["lem-engine-yaml", "lem-engine-hcl", "lem-provision", "lem-engine-scan", "lem-secure", "lem-optimize"];
+    /// What stands before the code of a message, in its place among the arguments.
+    const CALLS: [&str; 8] = [
+        "Diagnostic::error(",
+        "Diagnostic::warning(",
+        "error(",
+        "named_error(",
+        "missing(",
+        "report(",
+        "unknown(",
+        "code: ",
+    ];
+
+    fn sources(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push(text.split("#[cfg(test)]").next().unwrap().to_owned());
+            }
+        }
+    }
+
+    /// Literals that look like codes right behind a call that takes one.
+    fn written(text: &str) -> BTreeSet<&str> {
+        let mut codes = BTreeSet::new();
+        for call in CALLS {
+            for (at, _) in text.match_indices(call) {
+                let rest = text[at + call.len()..].trim_start();
+                let Some((code, _)) = rest.strip_prefix('"').and_then(|r| r.split_once('"')) else { continue };
+                let plain = code.contains('-')
+                    && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit());
+                if plain {
+                    codes.insert(code);
+                }
+            }
+        }
+        codes
+    }
+
+    #[test]
+    fn every_code_of_the_outer_stages_is_explained() {
+        let known: BTreeSet<&str> = codes().map(|c| c.0).collect();
+        assert_eq!(known.len(), CODES.lines().count(), "every line is a code with its meaning, and each stands once");
+        let mut seen = 0;
+        for name in EXPLAINED {
+            let mut found = vec![];
+            sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name).join("src"), &mut found);
+            for code in found.iter().flat_map(|text| written(text)) {
+                assert!(known.contains(code), "{name} says {code:?}, which explain/codes.txt does not know");
+                seen += 1;
+            }
+        }
+        assert!(seen > 80, "{seen}: the calls are found where they are");
+    }
 }

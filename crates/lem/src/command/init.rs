@@ -1,7 +1,10 @@
 //! `lem init`.
 
+mod outer;
+
 use crate::exit::{Failure, usage};
 use lem_source::{CONFIG_FILE, config_text, detect, git::Repository};
+use outer::Outer;
 use std::path::Path;
 
 /// Detects and writes, or prints.
@@ -26,7 +29,7 @@ pub(crate) fn init(directory: &Path, print: bool, force: bool) -> Result<(), Fai
         eprintln!("only the first {} files were looked at", lem_source::MAX_SCANNED_FILES);
     }
     let branch = repository.branch()?.unwrap_or_else(|| "main".to_owned());
-    let text = config_text(&repository.name(), &branch, &files);
+    let text = config_text(&repository.name(), &branch, &files) + &Outer::find(root, &files).text();
     if print {
         print!("{text}");
         return Ok(());

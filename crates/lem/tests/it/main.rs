@@ -6,6 +6,7 @@ mod clients;
 mod cost;
 mod demo;
 mod generated;
+mod init;
 mod provision;
 mod report;
 mod repository;
