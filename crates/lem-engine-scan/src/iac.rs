@@ -5,6 +5,7 @@
 //! predicates in Rust. The logic is Kleene's: an unknown value makes a rule unknown only where it decides.
 
 mod eval;
+mod firewall;
 mod graph;
 mod kubernetes;
 mod network;

@@ -1,6 +1,7 @@
 //! Questions that no operator expresses, by the name a table calls them.
 
 use super::eval::Subject;
+use super::firewall;
 use super::kubernetes;
 use super::network;
 use super::policy;
@@ -11,6 +12,8 @@ pub(crate) type Predicate = fn(Subject<'_>, &str, Option<&toml::Value>) -> Truth
 
 const NAMED: &[(&str, Predicate)] = &[
     ("port_closed", network::port_closed),
+    ("google_port_closed", firewall::google_port_closed),
+    ("azure_port_closed", firewall::azure_port_closed),
     ("cloudformation_port_closed", network::cloudformation_port_closed),
     ("document_not_admin", policy::document_not_admin),
     ("document_no_star_action", policy::document_no_star_action),

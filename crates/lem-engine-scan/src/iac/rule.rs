@@ -14,7 +14,9 @@ const TABLES: &[(&str, &str)] = &[
     ("aws-messaging.toml", include_str!("../../rules/aws-messaging.toml")),
     ("aws-network.toml", include_str!("../../rules/aws-network.toml")),
     ("aws-s3.toml", include_str!("../../rules/aws-s3.toml")),
+    ("azure.toml", include_str!("../../rules/azure.toml")),
     ("builtin.toml", include_str!("../../rules/builtin.toml")),
+    ("google.toml", include_str!("../../rules/google.toml")),
     ("kubernetes.toml", include_str!("../../rules/kubernetes.toml")),
 ];
 

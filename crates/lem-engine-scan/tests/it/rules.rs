@@ -1,9 +1,11 @@
 //! Every rule of the tables: a resource that fails, one that passes, one whose decisive value is not known.
 
 mod cloudformation;
+mod clouds;
 mod terraform;
 
 use cloudformation::TEMPLATES;
+use clouds::CLOUDS;
 use indexmap::IndexMap;
 use lem_engine_scan::iac::{RuleSet, judge};
 use lem_model::Place;
@@ -78,7 +80,7 @@ fn answer(alias: &str, graph: &ResourceGraph) -> &'static str {
 
 #[test]
 fn every_rule_fails_passes_and_says_when_it_does_not_know() {
-    for (alias, kind, fails, passes, unknown) in CASES {
+    for (alias, kind, fails, passes, unknown) in CASES.iter().chain(CLOUDS) {
         assert_eq!(verdict(alias, kind, fails), "fail", "{alias} {fails}");
         for (json, expect) in [(passes, "pass"), (unknown, "unknown")] {
             if !json.is_empty() {
@@ -101,7 +103,7 @@ fn the_same_rules_judge_cloudformation() {
 
 #[test]
 fn every_rule_stands_in_the_tables_of_this_test() {
-    let tested: BTreeSet<&str> = CASES.iter().map(|c| c.0).collect();
+    let tested: BTreeSet<&str> = CASES.iter().chain(CLOUDS).map(|c| c.0).collect();
     let templated: BTreeSet<&str> = TEMPLATES.iter().map(|c| c.0).collect();
     for rule in &RuleSet::embedded().rules {
         let name = rule.aliases.first().unwrap_or(&rule.id).as_str();
@@ -112,7 +114,7 @@ fn every_rule_stands_in_the_tables_of_this_test() {
     }
     let ids: BTreeSet<_> = RuleSet::embedded().rules.iter().map(|r| &r.id).collect();
     assert_eq!(ids.len(), RuleSet::embedded().rules.len(), "ids are unique");
-    assert!(ids.len() >= 89, "{} rules", ids.len());
+    assert!(ids.len() >= 168, "{} rules", ids.len());
 }
 
 #[test]
@@ -149,4 +151,41 @@ fn an_annotation_sets_a_finding_aside() {
     let skipped = |alias: &str| found.iter().find(|f| f.is_called(alias)).unwrap().skipped.clone();
     assert_eq!(skipped("CKV_K8S_38").unwrap().reason.as_deref(), Some("needs it"));
     assert_eq!(skipped("CKV_K8S_29"), None);
+}
+
+#[test]
+fn firewalls_are_judged_by_what_they_let_in() {
+    let google = |json: &str| verdict("CKV_GCP_2", "google_compute_firewall", json);
+    let allow = |what: &str| {
+        format!(r#"{{"source_ranges":["10.0.0.0/8","0.0.0.0/0"],"allow":[{{"protocol":"icmp"}},{what}]}}"#)
+    };
+    for (what, expect) in [
+        (r#"{"protocol":"tcp","ports":["80","20-22"]}"#, "fail"),
+        (r#"{"protocol":"tcp"}"#, "fail"),
+        (r#"{"protocol":"all"}"#, "fail"),
+        (r#"{"protocol":"udp","ports":["22"]}"#, "pass"),
+        (r#"{"protocol":"tcp","ports":["23-80","2222"]}"#, "pass"),
+        (r#"{"protocol":"tcp","ports":["?"]}"#, "unknown"),
+    ] {
+        assert_eq!(google(&allow(what)), expect, "{what}");
+    }
+    let open = allow(r#"{"protocol":"tcp","ports":["22"]}"#);
+    assert_eq!(google(&open.replacen('{', r#"{"direction":"EGRESS","#, 1)), "pass");
+    assert_eq!(google(&open.replacen('{', r#"{"disabled":true,"#, 1)), "pass");
+
+    let rule = |more: &str| {
+        format!(r#"{{"security_rule":[{{}},{{"direction":"Inbound","access":"Allow","protocol":"*",{more}}}]}}"#)
+    };
+    for (more, expect) in [
+        (r#""destination_port_ranges":["80","20-30"],"source_address_prefixes":["10.0.0.0/8","Internet"]"#, "fail"),
+        (r#""destination_port_range":"*","source_address_prefix":"0.0.0.0/0""#, "fail"),
+        (r#""destination_port_range":"22","source_address_prefix":"VirtualNetwork""#, "pass"),
+        (r#""destination_port_range":"443","source_address_prefix":"*""#, "pass"),
+        (r#""destination_port_range":"?","source_address_prefix":"*""#, "unknown"),
+    ] {
+        assert_eq!(verdict("CKV_AZURE_10", "azurerm_network_security_group", &rule(more)), expect, "{more}");
+    }
+    let members = |members: &str| verdict("CKV_GCP_28", "google_storage_bucket_iam_binding", members);
+    assert_eq!(members(r#"{"members":["user:a@example.com","allUsers"]}"#), "fail");
+    assert_eq!(members(r#"{"members":["user:a@example.com"]}"#), "pass");
 }
