@@ -254,7 +254,7 @@ fn a_plan_of_an_installed_program_is_priced_and_judged() {
     let log = std::fs::read_to_string(repository.root.join("bin/log")).unwrap();
     assert!(log.contains("-target=module.edge -var=region=eu-central-1"), "{log}");
     assert_eq!(
-        std::fs::read_dir(repository.root.join(".lem/provision/root/default")).unwrap().count(),
+        std::fs::read_dir(repository.root.join(".lem/provision").join("root").join("default")).unwrap().count(),
         0,
         "the plan file is gone"
     );
