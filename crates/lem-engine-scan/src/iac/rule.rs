@@ -10,7 +10,9 @@ use std::sync::LazyLock;
 const TABLES: &[(&str, &str)] = &[
     ("aws-compute.toml", include_str!("../../rules/aws-compute.toml")),
     ("aws-data.toml", include_str!("../../rules/aws-data.toml")),
+    ("aws-hardening.toml", include_str!("../../rules/aws-hardening.toml")),
     ("aws-iam.toml", include_str!("../../rules/aws-iam.toml")),
+    ("aws-logging.toml", include_str!("../../rules/aws-logging.toml")),
     ("aws-messaging.toml", include_str!("../../rules/aws-messaging.toml")),
     ("aws-network.toml", include_str!("../../rules/aws-network.toml")),
     ("aws-s3.toml", include_str!("../../rules/aws-s3.toml")),
@@ -18,6 +20,7 @@ const TABLES: &[(&str, &str)] = &[
     ("builtin.toml", include_str!("../../rules/builtin.toml")),
     ("google.toml", include_str!("../../rules/google.toml")),
     ("kubernetes.toml", include_str!("../../rules/kubernetes.toml")),
+    ("kubernetes-health.toml", include_str!("../../rules/kubernetes-health.toml")),
 ];
 
 /// A rule.

@@ -2,6 +2,7 @@
 
 mod cloudformation;
 mod clouds;
+mod more;
 mod terraform;
 
 use cloudformation::TEMPLATES;
@@ -10,6 +11,7 @@ use indexmap::IndexMap;
 use lem_engine_scan::iac::{RuleSet, judge};
 use lem_model::Place;
 use lem_model::resource::{Attribute, Language, Resource, ResourceGraph};
+use more::MORE;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use terraform::CASES;
@@ -80,7 +82,7 @@ fn answer(alias: &str, graph: &ResourceGraph) -> &'static str {
 
 #[test]
 fn every_rule_fails_passes_and_says_when_it_does_not_know() {
-    for (alias, kind, fails, passes, unknown) in CASES.iter().chain(CLOUDS) {
+    for (alias, kind, fails, passes, unknown) in CASES.iter().chain(CLOUDS).chain(MORE) {
         assert_eq!(verdict(alias, kind, fails), "fail", "{alias} {fails}");
         for (json, expect) in [(passes, "pass"), (unknown, "unknown")] {
             if !json.is_empty() {
@@ -103,7 +105,7 @@ fn the_same_rules_judge_cloudformation() {
 
 #[test]
 fn every_rule_stands_in_the_tables_of_this_test() {
-    let tested: BTreeSet<&str> = CASES.iter().chain(CLOUDS).map(|c| c.0).collect();
+    let tested: BTreeSet<&str> = CASES.iter().chain(CLOUDS).chain(MORE).map(|c| c.0).collect();
     let templated: BTreeSet<&str> = TEMPLATES.iter().map(|c| c.0).collect();
     for rule in &RuleSet::embedded().rules {
         let name = rule.aliases.first().unwrap_or(&rule.id).as_str();
@@ -114,7 +116,7 @@ fn every_rule_stands_in_the_tables_of_this_test() {
     }
     let ids: BTreeSet<_> = RuleSet::embedded().rules.iter().map(|r| &r.id).collect();
     assert_eq!(ids.len(), RuleSet::embedded().rules.len(), "ids are unique");
-    assert!(ids.len() >= 168, "{} rules", ids.len());
+    assert!(ids.len() >= 240, "{} rules", ids.len());
 }
 
 #[test]
@@ -135,7 +137,8 @@ fn a_connected_resource_counts_for_the_one_it_refers_to() {
 
 #[test]
 fn instances_of_one_block_give_one_finding_that_names_its_rule_and_place() {
-    let instances = (0..3).map(|i| resource("aws_ebs_volume", &format!("aws_ebs_volume.v[{i}]"), "{}"));
+    let instances =
+        (0..3).map(|i| resource("aws_ebs_volume", &format!("aws_ebs_volume.v[{i}]"), r#"{"kms_key_id":"k"}"#));
     let graph = ResourceGraph { resources: instances.collect(), ..ResourceGraph::default() };
     let report = judge(&graph, RuleSet::embedded());
     assert_eq!(report.found.len(), 1);
