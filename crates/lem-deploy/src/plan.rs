@@ -74,6 +74,19 @@ pub struct Crash {
     pub why: String,
     /// What it last said.
     pub last_lines: Vec<String>,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// When that was seen.
+    pub at: Timestamp,
+}
+
+/// Whose fault it is that a version cannot run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its own: it is a bad version.
+    Version,
+    /// It lacks what it needs, such as a secret: nothing is known about the version.
+    Surroundings,
 }
 
 /// One instance.

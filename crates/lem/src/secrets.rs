@@ -120,7 +120,8 @@ impl Secrets {
     /// Path and key of a secret by its name: `PATH#KEY`, or a key of [`PIPELINE`].
     fn place(name: &str) -> (String, &str) {
         match name.split_once('#') {
-            Some((path, key)) if path.contains('/') => (path.to_owned(), key),
+            // As `lem secret` writes paths: with or without the mount.
+            Some((path, key)) if path.starts_with("secret/") => (path.to_owned(), key),
             Some((path, key)) => (format!("secret/{path}"), key),
             None => (PIPELINE.to_owned(), name),
         }
@@ -233,6 +234,7 @@ mod tests {
             ("NPM_TOKEN", (PIPELINE, "NPM_TOKEN")),
             ("database#password", ("secret/database", "password")),
             ("secret/shop/database#password", ("secret/shop/database", "password")),
+            ("shop/database#password", ("secret/shop/database", "password")),
         ] {
             let (path, key) = Secrets::place(name);
             assert_eq!((path.as_str(), key), expect);

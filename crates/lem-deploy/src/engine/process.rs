@@ -19,9 +19,10 @@ mod lines;
 use super::{Caps, Happening, Observed, Target, VersionSpec};
 use crate::DeployError;
 use crate::config::Process;
-use crate::plan::{Crash, Readiness};
+use crate::plan::{Crash, Fault, Readiness};
 use async_trait::async_trait;
 use instance::Supervised;
+use jiff::SignedDuration;
 use lem_model::port::{ArtifactSource, LogSink, Scope, SecretSource};
 use lem_model::{Clock, Digest, Version};
 use parking_lot::Mutex;
@@ -33,6 +34,9 @@ use tokio::sync::watch;
 
 /// What happened and was not looked at yet.
 const HAPPENINGS_MAX: usize = 10_000;
+
+/// Time after which a version that lacked something is tried again.
+const LACKED_FOR: SignedDuration = SignedDuration::from_secs(10);
 
 /// How often, and how many times in a row, health is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -198,7 +202,10 @@ impl Target for ProcessTarget {
         }
         running.retain(|_, instances| !instances.is_empty());
         drop(running);
+        let now = self.shared.clock.now();
         let mut seen = self.shared.seen.lock();
+        let holds = |crash: &Crash| crash.fault == Fault::Version || now.duration_since(crash.at) < LACKED_FOR;
+        seen.crashed.retain(|_, crash| holds(crash));
         let crashed = seen.crashed.iter().filter(|((at, _), _)| at == scope);
         observed.crashed = crashed.map(|((_, version), crash)| (version.clone(), crash.clone())).collect();
         observed.happened = seen.happened.remove(scope).unwrap_or_default().into();

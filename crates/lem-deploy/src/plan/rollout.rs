@@ -2,7 +2,7 @@
 
 use super::judging::{analysis_phase, background_phase, due_metrics, judge_said, verdict_said};
 use super::release::judges;
-use super::{Deed, Scene, desired};
+use super::{Deed, Fault, Scene, desired};
 use crate::events::{
     ArtifactQuarantined, ENGINE, FreezeOverridden, Ref, ReleaseNotesPublished, RolloutAborted, RolloutFinished,
     RolloutHeld, RolloutOutcome, RolloutPaused, RolloutResumed, RolloutStarted, RolloutStepFinished, Said,
@@ -80,6 +80,12 @@ fn failure(scene: &Scene<'_>, rollout: &Rollout) -> Option<Vec<Said>> {
         return Some(vec![aborted(rollout, format!("the artifact was quarantined: {why}"), ENGINE)]);
     }
     if let Some(crash) = scene.world.crashed.get(new) {
+        if crash.fault == Fault::Surroundings {
+            // What an earlier try lacked may be there by now.
+            let of_this_try = rollout.started_at.is_none_or(|began| crash.at >= began);
+            return of_this_try
+                .then(|| vec![aborted(rollout, format!("version {new} cannot run: {}", crash.why), ENGINE)]);
+        }
         let last = crash.last_lines.last().map_or_else(String::new, |line| format!("; last line: {line}"));
         let why = format!("version {new} does not stay up: {}{last}", crash.why);
         return Some(condemned(rollout, verdict(rollout, "health", &why), ENGINE));

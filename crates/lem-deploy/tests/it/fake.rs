@@ -9,7 +9,7 @@ use lem_deploy::events::*;
 use lem_deploy::evidence::{Tallies, Tally};
 use lem_deploy::execute::{Engine, EngineOptions, Ports};
 use lem_deploy::journal::{Journal, READ_MAX};
-use lem_deploy::plan::{Crash, Instance, Readiness, Routed};
+use lem_deploy::plan::{Crash, Fault, Instance, Readiness, Routed};
 use lem_deploy::state::{Lane, State};
 use lem_model::port::{
     GateAnswer, GateWait, HealthSource, MetricQuery, MetricValue, PolicyGate, Scope, SourceError, Window,
@@ -116,6 +116,8 @@ pub(crate) struct FakeTarget {
     pub(crate) crashing: Mutex<Vec<Version>>,
     pub(crate) kept: Mutex<Vec<Digest>>,
     pub(crate) adopts: Mutex<bool>,
+    /// Crashes are for want of something, seen at that time.
+    pub(crate) lacking: Mutex<Option<Timestamp>>,
     ports: AtomicU64,
 }
 
@@ -129,10 +131,18 @@ impl Target for FakeTarget {
         let instances: Vec<Instance> =
             self.instances.lock().iter().filter(|(at, _)| at == scope).map(|(_, i)| i.clone()).collect();
         let crashing = self.crashing.lock();
-        let crashed = instances
-            .iter()
-            .filter(|i| crashing.contains(&i.version))
-            .map(|i| (i.version.clone(), Crash { why: "exit 1".into(), last_lines: vec!["no config".into()] }));
+        let lacking = *self.lacking.lock();
+        let crashed = instances.iter().filter(|i| crashing.contains(&i.version)).map(|i| {
+            (
+                i.version.clone(),
+                Crash {
+                    why: "exit 1".into(),
+                    last_lines: vec!["no config".into()],
+                    fault: lacking.map_or(Fault::Version, |_| Fault::Surroundings),
+                    at: lacking.unwrap_or_default(),
+                },
+            )
+        });
         Ok(Observed { crashed: crashed.collect(), instances, happened: vec![] })
     }
 

@@ -4,6 +4,7 @@ use crate::process::{Artifacts, CHECKS, Lines, first_started, none, process, rea
 use async_trait::async_trait;
 use lem_deploy::engine::Target;
 use lem_deploy::engine::process::{ProcessOptions, ProcessTarget};
+use lem_deploy::plan::Fault;
 use lem_model::port::{SecretSource, SourceError};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -104,12 +105,12 @@ async fn without_a_secret_a_service_does_not_start_and_says_which() {
     for (secrets, expect) in [
         (
             Some(store(&only)),
-            "it does not start: service shop in production needs OTHER, and there is no secret shop/paint#other; \
+            "service shop in production needs OTHER, and there is no secret shop/paint#other; \
              lem secret set shop/paint other=- writes it",
         ),
         (
             None,
-            "it does not start: service shop in production needs COLOR from the secret shop/paint#color, and no secret \
+            "service shop in production needs COLOR from the secret shop/paint#color, and no secret \
              store is connected",
         ),
     ] {
@@ -117,13 +118,14 @@ async fn without_a_secret_a_service_does_not_start_and_says_which() {
         let target = target(dir.path(), &lines, secrets.clone()).await;
         let mut happened = vec![];
         target.ensure(&spec("v1"), 1).await.unwrap();
-        let seen = until(&target, &mut happened, |seen| !seen.crashed.is_empty()).await;
-        assert_eq!(seen.crashed[&"v1".into()].why, expect);
+        let seen = until(&target, &mut happened, |seen| !seen.crashed.is_empty() && none(seen)).await;
+        let crash = &seen.crashed[&"v1".into()];
+        assert_eq!((crash.why.as_str(), crash.fault), (expect, Fault::Surroundings));
         assert!(happened.is_empty() && lines.0.lock().is_empty(), "nothing ran: {happened:?}");
         if let Some(store) = secrets {
             assert_eq!(store.held.lock().len(), 0, "what it had is given back");
-            // Written later, it starts by itself.
             store.values.lock().insert("shop/paint#other".into(), "y".into());
+            target.ensure(&spec("v1"), 1).await.unwrap();
             until(&target, &mut happened, ready(1)).await;
         }
         target.stop(Duration::from_secs(5)).await;

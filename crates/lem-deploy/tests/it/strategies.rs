@@ -235,3 +235,27 @@ strategy:
     assert_eq!(stage.running().as_deref(), Some("22222222"));
     assert!(stage.router.served.lock()[&scope()].rules.is_empty());
 }
+
+#[tokio::test]
+async fn a_version_that_lacks_something_is_not_a_bad_version() {
+    let mut stage = Stage::canary();
+    stage.target.crashing.lock().push("22222222".into());
+    let now = |stage: &Stage| Some(lem_model::Clock::now(stage.clock.as_ref()));
+    *stage.target.lacking.lock() = now(&stage).map(|at| at + jiff::SignedDuration::from_secs(5));
+    stage.second().await;
+    stage.run(5, &good).await.unwrap();
+    let finished = stage.journal.all::<RolloutFinished>().pop().unwrap();
+    assert_eq!(
+        (finished.outcome, finished.why.as_str()),
+        (RolloutOutcome::Failed, "version 22222222 cannot run: exit 1")
+    );
+    assert!(stage.journal.all::<VerdictReached>().is_empty() && stage.state().quarantined.is_empty());
+
+    // Written meanwhile: the same rollout again, and what was seen before it counts no more.
+    stage.target.crashing.lock().clear();
+    stage.target.instances.lock().retain(|(_, i)| i.version.as_str() != "22222222");
+    let (deployment, by) = (finished.deployment, "person:ann".into());
+    stage.journal.hear(&RetryRequested { deployment, reason: "it is there now".into(), by });
+    stage.run(120, &good).await.unwrap();
+    assert_eq!(stage.running().as_deref(), Some("22222222"));
+}

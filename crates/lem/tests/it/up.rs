@@ -31,7 +31,7 @@ impl Up {
         Self::on(repository, free_port())
     }
 
-    fn on(repository: &Repository, port: u16) -> Self {
+    pub(crate) fn on(repository: &Repository, port: u16) -> Self {
         let mut command = lem();
         command.current_dir(&repository.root).args(["up", "--listen", &format!("127.0.0.1:{port}")]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -80,7 +80,7 @@ impl Up {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    fn post(&self, path: &str, token: Option<&str>, kind: &str, body: &Value) -> (u16, String) {
+    pub(crate) fn post(&self, path: &str, token: Option<&str>, kind: &str, body: &Value) -> (u16, String) {
         let bearer = token.map(|token| format!("Bearer {token}")).unwrap_or_default();
         let mut headers = vec![("content-type", kind)];
         headers.extend(token.map(|_| ("authorization", bearer.as_str())));
@@ -100,13 +100,19 @@ impl Up {
         }
     }
 
-    fn signal(&self, name: &str) {
+    /// Stops it as a person would, and waits for its end.
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 }
 
-fn token(repository: &Repository) -> String {
+pub(crate) fn token(repository: &Repository) -> String {
     std::fs::read_to_string(repository.root.join(".lem/token")).unwrap().trim().to_owned()
 }
 

@@ -6,7 +6,7 @@ use super::lines::{self, LastLines, Way};
 use super::{Shared, health};
 use crate::config::Process;
 use crate::engine::{Happening, VersionSpec};
-use crate::plan::{Crash, Instance, Readiness};
+use crate::plan::{Crash, Fault, Instance, Readiness};
 use lem_engine_mask::Masker;
 use lem_model::Version;
 use nix::sys::signal::Signal;
@@ -109,8 +109,10 @@ enum Ending {
 
 /// Why the process was not started.
 enum NotStarted {
-    /// It lacks what it cannot do without.
-    Refused(String),
+    /// It lacks what it cannot do without: another try would end the same way.
+    Lacks(String),
+    /// Whoever has what it needs did not answer.
+    Unanswered(String),
     /// It could not be done now.
     Failed(String),
 }
@@ -124,8 +126,8 @@ impl From<String> for NotStarted {
 impl From<Refused> for NotStarted {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Missing(why) => Self::Refused(why),
-            Refused::Unanswered(why) => Self::Failed(why),
+            Refused::Missing(why) => Self::Lacks(why),
+            Refused::Unanswered(why) => Self::Unanswered(why),
         }
     }
 }
@@ -138,30 +140,44 @@ impl Life {
             let (status, was_ready) = match self.once().await {
                 Ok(Ending::Told) => break,
                 Ok(Ending::Alone { status, was_ready }) => (status, was_ready),
-                Err(NotStarted::Refused(why)) => {
-                    // It is tried again all the same: what is missing may be written meanwhile.
-                    self.crashed(format!("it does not start: {why}"));
-                    (why, false)
+                Err(NotStarted::Lacks(why)) => {
+                    self.crashed(why, Fault::Surroundings);
+                    break;
+                }
+                Err(NotStarted::Unanswered(why)) => {
+                    failures += 1;
+                    if failures >= CRASH_LOOP {
+                        self.crashed(why, Fault::Surroundings);
+                    }
+                    self.pause(&mut delay).await;
+                    continue;
                 }
                 Err(NotStarted::Failed(why)) => (why, false),
             };
             (failures, delay) = if was_ready { (1, BACKOFF.0) } else { (failures + 1, delay) };
             if failures >= CRASH_LOOP {
-                self.crashed(format!("it ended {failures} times in a row before it was ready, last with {status}"));
+                let why = format!("it ended {failures} times in a row before it was ready, last with {status}");
+                self.crashed(why, Fault::Version);
             }
-            let mut left = self.left.clone();
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                _ = left.wait_for(Option::is_some) => break,
-            }
-            delay = (delay * 2).min(BACKOFF.1);
+            self.pause(&mut delay).await;
         }
         self.face.lock().ended = true;
         self.shared.touch();
     }
 
-    fn crashed(&self, why: String) {
-        let crash = Crash { why, last_lines: self.lines.lock().iter().cloned().collect() };
+    /// Waits before the next try, longer each time, unless it is told to leave.
+    async fn pause(&self, delay: &mut Duration) {
+        let mut left = self.left.clone();
+        tokio::select! {
+            () = tokio::time::sleep(*delay) => {}
+            _ = left.wait_for(Option::is_some) => {}
+        }
+        *delay = (*delay * 2).min(BACKOFF.1);
+    }
+
+    fn crashed(&self, why: String, fault: Fault) {
+        let last_lines = self.lines.lock().iter().cloned().collect();
+        let crash = Crash { why, last_lines, fault, at: self.shared.clock.now() };
         let key = (self.spec.scope.clone(), self.spec.placed.version.clone());
         self.shared.seen.lock().crashed.insert(key, crash);
         self.shared.touch();
