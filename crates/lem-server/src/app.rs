@@ -1,15 +1,17 @@
 //! What the server is put together from, and what every handler sees.
 
 use crate::api::limits::{QUERIES_MAX, RECEIVING_MAX, WHOLE_READS_MAX};
-use crate::port::{Artifacts, Dashboards, Doctor, Metrics, Reports, RunLogs, Surroundings, Watching};
+use crate::port::{Artifacts, Costs, Dashboards, Doctor, Metrics, Reports, RunLogs, Surroundings, Watching};
 use crate::record::Record;
 use crate::subscriptions::Subscriptions;
 use crate::view::home::Repository;
+use jiff::{SignedDuration, Timestamp};
 use lem_engine_logs::LogStore;
 use lem_engine_promql::Engine;
 use lem_feedback::LoopState;
 use lem_ledger::{EventLog, Options, Recorder, View};
 use lem_model::{Clock, Seq};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::PathBuf;
@@ -147,6 +149,13 @@ pub(crate) struct Counters {
     pub(crate) events: AtomicU64,
 }
 
+/// What the files cost as it was asked last.
+#[derive(Default)]
+struct KeptCosts {
+    asked: Option<Timestamp>,
+    answer: Option<Costs>,
+}
+
 /// What every handler sees.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Inner>);
@@ -163,6 +172,7 @@ pub(crate) struct Inner {
     pub(crate) whole_reads: Semaphore,
     pub(crate) queries: Arc<Semaphore>,
     pub(crate) engine: Engine,
+    costs: Mutex<KeptCosts>,
     pub(crate) closing: CancellationToken,
     token_hash: [u8; 32],
 }
@@ -174,6 +184,8 @@ impl std::ops::Deref for App {
     }
 }
 
+/// How long the cost of the files is not asked again for the home page.
+const COSTS_KEPT: SignedDuration = SignedDuration::from_secs(60);
 /// Events the pages may be behind the ledger and still be worth reading.
 const BEHIND_MAX: Seq = 1000;
 
@@ -196,11 +208,31 @@ impl App {
             whole_reads: Semaphore::new(WHOLE_READS_MAX),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             engine: Engine::default(),
+            costs: Mutex::default(),
             closing: CancellationToken::new(),
             token_hash: Sha256::digest(settings.token.as_bytes()).into(),
             parts,
             settings,
         }))
+    }
+
+    /// What the files cost, for pages that only mention it. Nobody waits: it is asked again beside them, at most once a
+    /// minute, as that evaluates every file. What cannot be read is said on the stage's own page; here the last answer stands.
+    pub(crate) fn costs(&self) -> Option<Costs> {
+        let now = self.parts.clock.now();
+        let mut kept = self.costs.lock();
+        if let Some(surroundings) = &self.parts.surroundings
+            && kept.asked.is_none_or(|at| now.duration_since(at) >= COSTS_KEPT)
+        {
+            kept.asked = Some(now);
+            let (app, surroundings) = (self.clone(), Arc::clone(surroundings));
+            tokio::spawn(async move {
+                if let Ok(costs) = surroundings.costs().await {
+                    app.costs.lock().answer = Some(costs);
+                }
+            });
+        }
+        kept.answer.clone()
     }
 
     /// Whether a token is ours. Digests are compared, whole, so that time tells nothing about the token.

@@ -260,6 +260,12 @@ pub struct Costs {
     pub prices_age_days: i64,
     /// Budgets: name, environment, limit a month.
     pub budgets: Vec<(String, String, lem_model::money::Money)>,
+    /// Known cost of everything, when it could be asked.
+    pub monthly: Option<lem_model::money::Money>,
+    /// Known cost by environment, with what is not priced there; `(none)` holds the folders without one.
+    pub by_environment: Vec<dto::CostRow>,
+    /// Resources of which something is not priced.
+    pub unpriced: Vec<dto::Unpriced>,
     /// Known cost by service.
     pub by_service: Vec<dto::CostRow>,
     /// Known cost by team.

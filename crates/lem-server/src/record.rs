@@ -96,6 +96,8 @@ pub struct Rollout {
     pub verdict: Option<At<VerdictReached>>,
     /// How it ended.
     pub finished: Option<At<RolloutFinished>>,
+    /// When and why it was taken off after it had taken over.
+    pub taken_back: Option<(Timestamp, String)>,
     /// Weights while it was under way.
     pub weights: Vec<VersionWeight>,
     /// Release notes.

@@ -64,6 +64,8 @@ impl Server {
 
     /// Serves until told to stop: then live streams end, and requests under way have [`SHUTDOWN_WITHIN`].
     pub async fn serve(self, cancel: CancellationToken) -> Result<(), ServerError> {
+        // So that the first page knows it.
+        let _not_yet = self.app.costs();
         let service = TowerToHyperService::new(router(self.app.clone()));
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);

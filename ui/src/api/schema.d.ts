@@ -1656,8 +1656,10 @@ export interface components {
         };
         /** @description A resource instance. */
         InfraResource: {
-            /** @description Environment. */
+            /** @description Environment; empty where its folder has none. */
             environment: string;
+            /** @description Folder of the configuration. */
+            root: string;
             /** @description Address. */
             address: string;
             /** @description Type. */
@@ -1928,7 +1930,7 @@ export interface components {
          * @description Kinds of what needs a person.
          * @enum {string}
          */
-        NowKind: "incident" | "alert" | "paused" | "held" | "freeze" | "failed" | "refused" | "approval" | "exception" | "budget";
+        NowKind: "incident" | "alert" | "paused" | "held" | "freeze" | "failed" | "refused" | "approval" | "exception" | "finding" | "budget";
         /** @description A number with what it counts. */
         Number: {
             /** @description What it counts. */
@@ -2310,6 +2312,7 @@ export interface components {
             plannedAt: components["schemas"]["Time"];
             startedAt?: components["schemas"]["Time"] | null;
             finishedAt?: components["schemas"]["Time"] | null;
+            takenBackAt?: components["schemas"]["Time"] | null;
             /** @description Release notes in Markdown. */
             notes?: string | null;
             /**

@@ -79,3 +79,15 @@ export function shortType(type: string): string {
   const match = /^dev\.cdevents(?:x\.[a-zA-Z0-9]+-|\.)([a-zA-Z]+\.[a-zA-Z]+)\./.exec(type);
   return match?.[1] ?? type;
 }
+
+/** `the deploy policy`, `operator`: who acted, of `policy:deploy`, `person:operator`. */
+export function actor(by: string): string {
+  const [kind, name] = [by.slice(0, Math.max(0, by.indexOf(':'))), by.slice(by.indexOf(':') + 1)];
+  if (kind === 'person') return name;
+  if (kind === 'policy') return `the ${name} policy`;
+  if (kind === 'engine') return `the ${name} stage`;
+  return by;
+}
+
+/** Digests and commits as long as people compare them; the whole stands in a title. */
+export const shorten = (text: string) => text.replace(/\b([0-9a-f]{12})[0-9a-f]{20,}\b/g, '$1…');

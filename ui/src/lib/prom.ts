@@ -15,7 +15,8 @@ export function useMarkers(span: Span): Marker[] {
     const href = `/rollouts/${encodeURIComponent(r.deployment)}`;
     const marks: Marker[] = [];
     if (r.startedAt) marks.push({ at: Date.parse(r.startedAt) / 1000, text: `${r.service} ${r.version} released`, href, bad: false });
-    if (r.finishedAt && r.state === 'rolled_back') marks.push({ at: Date.parse(r.finishedAt) / 1000, text: `${r.service} ${r.version} rolled back`, href, bad: true });
+    const back = r.takenBackAt ?? r.finishedAt;
+    if (back && r.state === 'rolled_back') marks.push({ at: Date.parse(back) / 1000, text: `${r.service} ${r.version} rolled back`, href, bad: true });
     return marks;
   }).filter((m) => m.at >= span.from && m.at <= span.to), [rollouts.data, span.from, span.to]);
 }

@@ -2,6 +2,7 @@
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
 import type { Freeze, Service, ServicePlace } from '../api/types';
+import { actor } from '../lib/format';
 import { param } from '../lib/url';
 import { ActButton, ask } from '../parts/act';
 import { A, Empty, Head, Loading, Section, Sha, StateWord, Table, Tabs, When } from '../parts/basic';
@@ -47,7 +48,7 @@ function Freezes() {
         {(rows) => rows.length === 0 ? <Empty>No freeze is in force. A freeze blocks promotion, never a rollback.</Empty> : (
           <Table label="Freezes" head={<><th>Scope</th><th>Why</th><th>By</th><th>Since</th><th>Until</th><th><span class="only-screenreader">Action</span></th></>}>
             {rows.map((f) => (
-              <tr key={f.scope}><td class="mono">{f.scope === '*' ? 'everything' : f.scope}</td><td>{f.reason}</td><td>{f.by}</td><td><When at={f.since} /></td><td>{f.until ? <When at={f.until} /> : 'until it is lifted'}</td>
+              <tr key={f.scope}><td class="mono">{f.scope === '*' ? 'everything' : f.scope}</td><td>{f.reason}</td><td>{actor(f.by)}</td><td><When at={f.since} /></td><td>{f.until ? <When at={f.until} /> : 'until it is lifted'}</td>
                 <td class="right"><ActButton label="Lift" act={{ title: 'Lift the freeze', does: `Releases in ${f.scope === '*' ? 'every environment' : f.scope} are promoted again.`, path: '/api/v1/freezes', method: 'DELETE', body: { scope: f.scope } }} /></td></tr>
             ))}
           </Table>

@@ -13,7 +13,7 @@ const STATIONS_OF: Record<string, StationId[]> = {
 /** What each team looks at first. The rest follows; nothing is hidden. */
 const KINDS_OF: Record<string, string[]> = {
   engineering: ['incident', 'alert', 'failed', 'held', 'paused', 'approval'], qa: ['failed', 'held', 'paused', 'incident'],
-  product: ['held', 'paused', 'freeze', 'incident'], security: ['exception', 'approval', 'refused', 'freeze', 'incident'],
+  product: ['held', 'paused', 'freeze', 'incident'], security: ['finding', 'exception', 'approval', 'refused', 'freeze', 'incident'],
   support: ['incident', 'alert'], finance: ['budget', 'approval'],
 };
 const WEIGHT = { bad: 0, waiting: 1, running: 2, unknown: 3, ok: 4 };
@@ -54,11 +54,14 @@ function Flight({ changes }: { changes: ChangeRow[] }) {
   );
 }
 
+/** Told every second while a judge looks; they stand on the page of the rollout and in the ledger. */
+const QUIET = ['evidence.recorded'];
+
 function Tail() {
   if (tail.value.length === 0) return <Empty>The ledger is quiet. Each fact will be told here as it is written.</Empty>;
   return (
     <ol class="tail" aria-label="Newest events">
-      {tail.value.slice(0, 18).map((e) => (
+      {tail.value.filter((e) => !QUIET.includes(e.shortType)).slice(0, 18).map((e) => (
         <li key={e.seq}><When at={e.timeOccurred} /><span>{e.sentence}</span><EventRef seq={e.seq} /></li>
       ))}
     </ol>

@@ -1,8 +1,9 @@
 // One incident: how it stands in one sentence, why, what was done, how it went.
 import { useRoute } from 'preact-iso';
+import { useMemo } from 'preact/hooks';
 import { useQuery } from '../api/client';
 import type { Cause, IncidentDetail } from '../api/types';
-import { number, percent, plural } from '../lib/format';
+import { actor, number, percent, plural } from '../lib/format';
 import { useMarkers, useRange } from '../lib/prom';
 import { duration } from '../lib/time';
 import { ActButton } from '../parts/act';
@@ -30,15 +31,24 @@ function CauseView({ cause, rank }: { cause: Cause; rank: number }) {
   );
 }
 
+/** The incident with as much time on both sides as it lasted, at least a minute and a half, within what the server offers. */
+function spanOf(i: IncidentDetail) {
+  if (!i.symptom) return { from: 0, to: 1 };
+  const [first, last] = [Date.parse(i.symptom.from), Math.max(Date.parse(i.symptom.to), Date.parse(i.symptom.from) + 60_000)];
+  const [began, over] = [Date.parse(i.since ?? i.detectedAt), Math.min(Date.parse(i.resolvedAt ?? i.symptom.to), last)];
+  const room = Math.max(90_000, over - began);
+  return { from: Math.max(first, began - room) / 1000, to: Math.min(last, over + room) / 1000 };
+}
+
 function Symptom({ incident }: { incident: IncidentDetail }) {
   const s = incident.symptom;
-  const span = s ? { from: Date.parse(s.from) / 1000, to: Math.max(Date.parse(s.to), Date.parse(s.from) + 60_000) / 1000 } : { from: 0, to: 1 };
+  const span = useMemo(() => spanOf(incident), [incident.incident, s?.from, s?.to, incident.since, incident.resolvedAt]);
   const series = useRange(s?.query ?? '', span);
   const markers = useMarkers(span);
   if (!s) return <Empty>No graph is known for this incident.</Empty>;
   return (
     <div class="pad">
-      <Loading query={series} what="the graph">{(d) => <Chart series={d} span={span} expr={s.query} label="The symptom" markers={markers} height={220} unit={/ratio|\/\s*sum/.test(s.query) ? 'percentunit' : ''} />}</Loading>
+      <Loading query={series} what="the graph">{(d) => <Chart series={d} span={span} expr={s.query} label="The symptom" template={(m) => (Object.keys(m.metric).length > 0 ? undefined : "the symptom")} markers={markers} height={220} unit={/ratio|\/\s*sum/.test(s.query) ? 'percentunit' : ''} />}</Loading>
       <p class="muted"><A href={`/observe/explore?query=${encodeURIComponent(s.query)}&from=${Math.floor(span.from)}&to=${Math.ceil(span.to)}`} class="mono wrap">{s.query}</A></p>
     </div>
   );
@@ -120,7 +130,7 @@ export default function Incident() {
             <div class="columns">
               <div>
                 <Section title="Done about it">
-                  {d.actions.length + d.refusals.length === 0 ? <Empty>No automatic action was taken.</Empty> : (
+                  {d.actions.length + d.refusals.length === 0 ? (d.deployment ? <p class="pad"><StateWord state="ok" word="turned back" /> The judge of <A href={`/rollouts/${encodeURIComponent(d.deployment)}`}>the rollout</A> turned it back before it had all the traffic.</p> : <Empty>No automatic action was taken.</Empty>) : (
                     <ul class="now-list">
                       {d.actions.map((a) => <li key={a.at + a.kind}><StateWord state="ok" word={a.kind} /><div>{a.sentence}</div><When at={a.at} /></li>)}
                       {d.refusals.map((a) => <li key={a.at + a.kind}><StateWord state="waiting" word={`no ${a.kind}`} /><div>{a.sentence}</div><When at={a.at} /></li>)}
@@ -129,7 +139,7 @@ export default function Incident() {
                 </Section>
                 <Section title="Notes">
                   {d.notes.length === 0 ? <Empty>Nobody wrote anything down yet.</Empty>
-                    : <ul class="now-list">{d.notes.map((n) => <li key={n.seq}><span class="muted">{n.kind}</span><div>{n.text}<p class="muted">{n.by} <EventRef seq={n.seq} /></p></div><When at={n.at} /></li>)}</ul>}
+                    : <ul class="now-list">{d.notes.map((n) => <li key={n.seq}><span class="muted">{n.kind}</span><div>{n.text}<p class="muted">{actor(n.by)} <EventRef seq={n.seq} /></p></div><When at={n.at} /></li>)}</ul>}
                 </Section>
                 <Customers incident={d} />
               </div>

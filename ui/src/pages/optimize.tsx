@@ -12,15 +12,18 @@ import { Diff, Stage } from '../parts/stage';
 
 const TABS = [{ id: '', href: '/optimize', title: 'Cost' }, { id: 'recommendations', href: '/optimize/recommendations', title: 'Recommendations' }, { id: 'pipelines', href: '/optimize/pipelines', title: 'Pipelines' }];
 
+/** From here on prices may have moved. */
+const STALE_DAYS = 180;
+
 function Costs({ title, rows, first }: { title: string; rows: CostRow[]; first: string }) {
   const known = rows.map((r) => Number(r.monthly?.amount ?? 0));
   const most = Math.max(1, ...known);
   return (
     <Section title={title}>
       {rows.length === 0 ? <Empty command="lem cost">Nothing is priced yet.</Empty> : (
-        <Table label={title} head={<><th>{first}</th><th class="right">A month</th><th><span class="only-screenreader">Share</span></th><th class="right">Change</th><th>Moved by</th><th class="right">No price</th></>}>
+        <Table label={title} head={<><th>{first}</th><th class="right">A month</th><th><span class="only-screenreader">Share</span></th><th class="right">Change</th><th>Moved by</th><th class="right">Not wholly priced</th></>}>
           {rows.map((r) => (
-            <tr key={r.name}><td><strong>{r.name}</strong></td><td class="right">{money(r.monthly)}</td><td><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * Number(r.monthly?.amount ?? 0)) / most}%` }} /></span></td><td class="right">{difference(r.before, r.monthly)}</td>
+            <tr key={r.name}><td>{r.name === '(none)' ? <span class="muted">not assigned</span> : <strong>{r.name}</strong>}</td><td class="right">{money(r.monthly)}</td><td><span class="bar" aria-hidden="true"><i style={{ width: `${(100 * Number(r.monthly?.amount ?? 0)) / most}%` }} /></span></td><td class="right">{r.before ? difference(r.before, r.monthly) : <span class="muted">not known</span>}</td>
               <td>{r.moved && <>{r.moved.sha && <><Sha sha={r.moved.sha} /> </>}{r.moved.sentence} <EventRef seq={r.moved.seq} /></>}</td><td class="right">{r.unpriced > 0 ? plural(r.unpriced, 'resource') : ''}</td></tr>
           ))}
         </Table>
@@ -33,8 +36,8 @@ function Cost({ view: v }: { view: OptimizeView }) {
   return (
     <>
       <dl class="facts">
-        <Fact name="Known cost a month"><strong class="big num">{money(v.monthly)}</strong></Fact><Fact name="Against before">{difference(v.monthlyBefore, v.monthly)}</Fact>
-        <Fact name="Without a price">{plural(v.unpriced.length, 'resource')}</Fact><Fact name="Price book">{v.prices}, {plural(v.pricesAgeDays, 'day')} old</Fact>
+        <Fact name="Known cost a month">{v.unpriced.length > 0 && <span class="muted">at least </span>}<strong class="big num">{money(v.monthly)}</strong></Fact>{v.monthlyBefore && <Fact name="Against before">{difference(v.monthlyBefore, v.monthly)}</Fact>}
+        <Fact name="Not wholly priced">{plural(v.unpriced.length, 'resource')}</Fact><Fact name="Price book">{v.prices}, {plural(v.pricesAgeDays, 'day')} old {v.pricesAgeDays > STALE_DAYS && <StateWord state="waiting" word="old" />}</Fact>
       </dl>
       {v.budgets.length > 0 && (
         <Section title="Budgets">
@@ -46,7 +49,7 @@ function Cost({ view: v }: { view: OptimizeView }) {
       <Costs title="By service" first="Service" rows={v.byService} />
       <Costs title="By environment" first="Environment" rows={v.byEnvironment} />
       <Costs title="By team" first="Team" rows={v.byTeam} />
-      {v.unpriced.length > 0 && <Section title="Without a price"><Table label="Without a price" head={<><th>Resource</th><th>Why</th></>}>{v.unpriced.map((u) => <tr key={u.address}><td class="mono">{u.address}</td><td>{u.reason}</td></tr>)}</Table></Section>}
+      {v.unpriced.length > 0 && <Section title="Not wholly priced"><Table label="Not wholly priced" head={<><th>Resource</th><th>Why</th></>}>{v.unpriced.map((u) => <tr key={u.address}><td class="mono">{u.address}</td><td>{u.reason}</td></tr>)}</Table></Section>}
     </>
   );
 }

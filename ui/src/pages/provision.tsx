@@ -3,7 +3,7 @@ import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
 import type { DriftCheck, InfraEnvironment, InfraPlan, InfraResource, ProvisionView } from '../api/stages';
 import type { State } from '../api/types';
-import { count, plural } from '../lib/format';
+import { actor, count, plural } from '../lib/format';
 import { difference, money } from '../lib/money';
 import { param, setParams } from '../lib/url';
 import { A, Empty, EventRef, Fact, Head, Section, Sha, StateWord, Table, Tabs, When } from '../parts/basic';
@@ -20,7 +20,12 @@ const TABS = [
 const MAX_BOXES = 120;
 
 const here = <T extends { environment: string }>(rows: T[]): T[] => { const env = param('env'); return env ? rows.filter((r) => r.environment === env) : rows; };
-const unpriced = (n: number) => (n > 0 ? `${count(n)} without a price` : '');
+const unpriced = (n: number) => (n > 0 ? `${count(n)} not wholly priced` : '');
+/** Resources that are looked at together: of one folder in one environment. */
+const groupOf = (r: { environment: string; root: string }) => (r.environment ? `${r.environment} · ${r.root}` : r.root);
+
+/** Drawn under Resources, so its source is left out here. */
+const undrawn = (text: string) => text.replace(/\n#+ Graph\s+```mermaid\n[\s\S]*?\n```\s*/, '\n');
 
 function Environments({ rows }: { rows: InfraEnvironment[] }) {
   if (rows.length === 0) return <Empty command="lem plan">No environment is known here.</Empty>;
@@ -28,8 +33,8 @@ function Environments({ rows }: { rows: InfraEnvironment[] }) {
     <Table label="Environments" head={<><th>State</th><th>Environment</th><th>Standing</th><th>Files</th><th class="right">Resources</th><th class="right">A month</th><th class="right">Applied</th></>}>
       {rows.map((e) => (
         <tr key={e.environment + e.root}>
-          <td><StateWord state={e.state} word={e.word} /></td><td><A href={`/provision/resources?env=${encodeURIComponent(e.environment)}`}><strong>{e.environment}</strong></A></td><td>{e.sentence}</td>
-          <td><span class="mono">{e.root}</span><p class="muted">{e.language}, {e.engine} engine</p></td>
+          <td><StateWord state={e.state} word={e.word} /></td><td><A href={`/provision/resources?of=${encodeURIComponent(groupOf(e))}`}><strong>{e.environment || 'every'}</strong></A></td><td>{e.sentence}</td>
+          <td><span class="mono">{e.root}</span><p class="muted">{e.language}, {e.engine === 'files' ? 'read only' : `${e.engine} engine`}</p></td>
           <td class="right">{count(e.resources)}</td>
           <td class="right">{money(e.monthly)}<p class="muted">{unpriced(e.unpriced)}</p></td>
           <td class="right"><When at={e.appliedAt} /><p>{e.appliedSha && <Sha sha={e.appliedSha} />} {e.appliedSeq !== null && e.appliedSeq !== undefined && <EventRef seq={e.appliedSeq} />}</p></td>
@@ -44,7 +49,7 @@ function OneResource({ resource: r }: { resource: InfraResource }) {
     <Section title={r.address}>
       <dl class="facts">
         <Fact name="Type"><span class="mono">{r.kind}</span></Fact><Fact name="Written at"><At place={r.place} /></Fact>{r.region && <Fact name="Region">{r.region}</Fact>}
-        <Fact name="A month">{r.monthly ? money(r.monthly) : r.unpricedWhy ?? 'unknown'}</Fact><Fact name="Needs">{r.dependsOn.join(', ') || 'nothing'}</Fact>
+        <Fact name="A month">{r.monthly ? money(r.monthly) : 'unknown'}</Fact>{r.unpricedWhy && <Fact name="Not priced">{r.unpricedWhy}</Fact>}<Fact name="Needs">{r.dependsOn.join(', ') || 'nothing'}</Fact>
       </dl>
       <Table label={`Attributes of ${r.address}`} head={<><th>Attribute</th><th>Value</th></>}>
         {r.attributes.map((a) => <tr key={a.name}><td class="mono nowrap">{a.name}</td><td class={/^\((sensitive|unknown)\)$/.test(a.value) ? 'muted' : 'mono wrap'}>{a.value}</td></tr>)}
@@ -54,15 +59,16 @@ function OneResource({ resource: r }: { resource: InfraResource }) {
 }
 
 function Resources({ view }: { view: ProvisionView }) {
-  const envs = [...new Set(view.resources.map((r) => r.environment))];
-  const env = param('env') || (envs.includes('production') ? 'production' : envs[0] ?? '');
-  const rows = view.resources.filter((r) => r.environment === env);
+  const env = param('env');
+  const groups = [...new Set(view.resources.filter((r) => !env || !r.environment || r.environment === env).map(groupOf))];
+  const of = groups.find((g) => g === param('of')) ?? groups.find((g) => g.startsWith('production ')) ?? groups[0] ?? '';
+  const rows = view.resources.filter((r) => groupOf(r) === of);
   const chosen = rows.find((r) => r.address === param('resource'));
   const choose = (address: string) => setParams({ resource: address }, 'push');
   if (rows.length === 0) return <Empty command={`lem plan --environment ${env || 'staging'}`}>No resource of {env || 'any environment'} is known yet.</Empty>;
   return (
     <>
-      <p class="over">{env}{envs.length > 1 && ', the environment above changes it'}</p>
+      {groups.length > 1 && <p class="row"><select aria-label="Which resources" value={of} onChange={(e) => setParams({ of: e.currentTarget.value, resource: undefined }, 'push')}>{groups.map((g) => <option key={g}>{g}</option>)}</select><span class="muted">{plural(rows.length, 'resource')}</span></p>}
       {rows.length <= MAX_BOXES ? <Graph mono width={268} boxes={rows.map((r) => ({ id: r.address, title: r.address, sub: `${r.word}${r.monthly ? ` · ${money(r.monthly)}` : ''}`, state: r.state }))} edges={rows.flatMap((r) => r.dependsOn.map((d) => ({ from: d, to: r.address })))} chosen={chosen?.address ?? ''} choose={choose} label="Graph of resources; the table below lists the same" />
         : <p class="muted">{plural(rows.length, 'resource')} are too many for a graph; the table lists them all.</p>}
       <Table label="Resources" head={<><th>State</th><th>Address</th><th>Needs</th><th>Written at</th><th class="right">Findings</th><th class="right">A month</th></>}>
@@ -70,7 +76,7 @@ function Resources({ view }: { view: ProvisionView }) {
           <tr key={r.address} aria-selected={r === chosen}>
             <td><StateWord state={r.state} word={r.word} /></td><td><button type="button" class="link mono" aria-pressed={r === chosen} onClick={() => choose(r.address)}>{r.address}</button></td>
             <td class="mono muted">{r.dependsOn.join(', ')}</td><td><At place={r.place} /></td>
-            <td class="right">{r.findings > 0 ? <A href="/secure">{count(r.findings)}</A> : '0'}</td><td class="right" title={r.unpricedWhy ?? ''}>{r.monthly ? money(r.monthly) : <span class="muted">{r.unpricedWhy ?? 'unknown'}</span>}</td>
+            <td class="right">{r.findings > 0 ? <A href="/secure">{count(r.findings)}</A> : '0'}</td><td class="right" title={r.unpricedWhy ?? ''}>{r.monthly && r.unpricedWhy && <span class="muted">at least </span>}{r.monthly ? money(r.monthly) : <span class="muted">not priced</span>}</td>
           </tr>
         ))}
       </Table>
@@ -92,7 +98,7 @@ function Plan({ plan: p }: { plan: InfraPlan }) {
         <Fact name="Changes">{c.create} create · {c.update} update · {c.replace} replace · {c.delete} delete · <span class="muted">{c.unchanged} unchanged</span></Fact>
         <Fact name="A month">{money(p.before)} → <strong>{money(p.after)}</strong> <span class="muted">{difference(p.before, p.after)}</span></Fact>
         <Fact name="Gate"><StateWord state={gate} word={word} /></Fact>
-        <Fact name="Asked by">{p.by}</Fact>{p.sha && <Fact name="Commit"><Sha sha={p.sha} /></Fact>}<Fact name="Plan"><span class="mono">{p.plan.slice(0, 19)}</span></Fact>
+        <Fact name="Asked by">{actor(p.by)}</Fact>{p.sha && <Fact name="Commit"><Sha sha={p.sha} /></Fact>}<Fact name="Plan"><span class="mono">{p.plan.slice(0, 19)}</span></Fact>
       </dl>
       {p.gate.reasons.length > 0 && <ul class="reasons">{p.gate.reasons.map((r) => <li key={r}>{r}</li>)}</ul>}
       <Changes changes={p.changes} label={`Plan of ${p.environment}`} />
@@ -126,7 +132,7 @@ export default function Provision() {
         {(v) => show === 'resources' ? <Resources view={v} />
           : show === 'plans' ? (here(v.plans).length ? <>{here(v.plans).map((p) => <Plan key={p.plan + p.environment} plan={p} />)}</> : <Empty command="lem plan">No plan was made yet.</Empty>)
           : show === 'drift' ? <Drift checks={here(v.drift)} />
-          : show === 'docs' ? (v.docs.length ? <>{v.docs.map((d) => <Section key={d.root} title={d.title}><div class="prose"><Markdown text={d.text} /></div></Section>)}</> : <Empty command="lem docs">No documentation was written yet.</Empty>)
+          : show === 'docs' ? (v.docs.length ? <>{v.docs.map((d) => <Section key={d.root} title={d.title}><div class="prose"><Markdown text={undrawn(d.text)} /><p class="pad"><A href={`/provision/resources?of=${encodeURIComponent(d.root)}`}>Its resources as a graph and as a table</A></p></div></Section>)}</> : <Empty command="lem docs">No documentation was written yet.</Empty>)
           : <Environments rows={here(v.environments)} />}
       </Stage>
     </>

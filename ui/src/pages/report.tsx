@@ -2,8 +2,10 @@
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
 import type { ReportSection, TeamReport } from '../api/stages';
+import { shorten } from '../lib/format';
+import { absolute } from '../lib/time';
 import { Document } from '../parts/document';
-import { Empty, EventRef, Head, Section, Table, Tabs, When } from '../parts/basic';
+import { A, Empty, EventRef, Head, Section, Sha, Table, Tabs, When } from '../parts/basic';
 import { REPORT_TABS } from '../parts/reports';
 import { Stage } from '../parts/stage';
 
@@ -19,15 +21,31 @@ function numeric(s: ReportSection): boolean[] {
   });
 }
 
+/** Up to so many letters a cell is not broken. */
+const SHORT = 34;
+const ISO = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)$/;
+
+const isShort = (text: string) => ISO.test(text) || shorten(text).length <= SHORT && !text.includes(' ') || text.length <= SHORT / 2;
+
+/** Times as everywhere, commits and incidents as links, digests as long as people compare them. */
+function Cell({ text, column }: { text: string; column: string }) {
+  if (ISO.test(text)) { const at = text.replace(' UTC', 'Z').replace(' ', 'T'); return <time dateTime={at} title={absolute(at)}>{absolute(at)}</time>; }
+  if (/^INC-[0-9A-F]+$/.test(text)) return <A href={`/incidents/${text}`}>{text}</A>;
+  if (column === 'Commit' && /^[0-9a-f]{8,40}$/.test(text)) return <Sha sha={text} />;
+  if (text === '(none)') return <span class="muted">not assigned</span>;
+  const shown = shorten(text);
+  return shown === text ? <>{text}</> : <span title={text}>{shown}</span>;
+}
+
 function One({ section: s }: { section: ReportSection }) {
   const right = numeric(s);
   return (
     <Section title={s.title}>
-      {s.rows.length === 0 ? <Empty>{s.note ?? 'Nothing to report.'}</Empty> : (
+      {s.rows.length === 0 ? <div class="empty"><p>Nothing to report.</p>{s.note && <p class="muted">{s.note}</p>}</div> : (
         <>
           <Table label={s.title} head={<>{s.columns.map((c, i) => <th key={c} class={right[i] ? 'right' : ''}>{c}</th>)}<th class="right">Evidence</th></>}>
             {s.rows.map((r, n) => (
-              <tr key={n}>{s.columns.map((_, i) => <td key={i} class={right[i] ? 'right' : 'wrap'}>{r.cells[i] ?? ''}</td>)}<td class="right">{r.event === null || r.event === undefined ? <span class="muted">none</span> : <EventRef seq={r.event} />}</td></tr>
+              <tr key={n}>{s.columns.map((_, i) => <td key={i} class={right[i] ? 'right' : isShort(r.cells[i] ?? '') ? 'nowrap' : 'long'}><Cell text={r.cells[i] ?? ''} column={s.columns[i] ?? ''} /></td>)}<td class="right">{r.event === null || r.event === undefined ? <span class="muted">none</span> : <EventRef seq={r.event} />}</td></tr>
             ))}
           </Table>
           {s.note && <p class="muted pad">{s.note}</p>}

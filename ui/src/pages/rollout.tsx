@@ -1,8 +1,8 @@
 // One release: its steps, the split, what the judge saw, what a person can do about it.
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
-import type { Evidence, Rollout, RolloutAction, RolloutState, SignalCounts, StepState } from '../api/types';
-import { count, percent, plural } from '../lib/format';
+import type { Evidence, Rollout, RolloutAction, RolloutState, Service, SignalCounts, StepState } from '../api/types';
+import { actor, count, percent, plural } from '../lib/format';
 import { useMarkers, useRange } from '../lib/prom';
 import { At, Empty, EventRef, Fact, Head, Loading, RolloutWord, Section, Sha, StateWord, Table, When } from '../parts/basic';
 import { type Act, ActButton } from '../parts/act';
@@ -13,7 +13,8 @@ import { ObservedSplit, Weights } from '../parts/weights';
 
 const OPEN: RolloutState[] = ['planned', 'progressing', 'held', 'paused'];
 
-function actsOf(r: Rollout): { label: string; act: Act; main?: boolean }[] {
+/** What a person can do; going back is for what serves now. */
+function actsOf(r: Rollout, serves: boolean): { label: string; act: Act; main?: boolean }[] {
   const path = (a: RolloutAction) => `/api/v1/rollouts/${encodeURIComponent(r.deployment)}/${a}`;
   const back = r.previous ? `All traffic goes back to ${r.previous} at once; ${r.version} drains and stops.` : `${r.version} stops; no earlier version is known.`;
   if (OPEN.includes(r.state)) {
@@ -27,7 +28,7 @@ function actsOf(r: Rollout): { label: string; act: Act; main?: boolean }[] {
     ];
   }
   if (r.state === 'promoted') {
-    return r.previous ? [{ label: 'Roll back', act: { title: `Roll back ${r.service} in ${r.environment}`, does: `Gives all traffic of ${r.service} in ${r.environment} back to ${r.previous}. No new judgement is asked for; a freeze does not stop it.`, path: `/api/v1/services/${encodeURIComponent(r.service)}/environments/${encodeURIComponent(r.environment)}/rollback`, danger: true, body: { to: r.previous } } }] : [];
+    return r.previous && serves ? [{ label: 'Roll back', act: { title: `Roll back ${r.service} in ${r.environment}`, does: `Gives all traffic of ${r.service} in ${r.environment} back to ${r.previous}. No new judgement is asked for; a freeze does not stop it.`, path: `/api/v1/services/${encodeURIComponent(r.service)}/environments/${encodeURIComponent(r.environment)}/rollback`, danger: true, body: { to: r.previous } } }] : [];
   }
   if (r.state === 'aborting' || r.state === 'superseded') return [];
   return [{ label: 'Retry', act: { title: `Retry ${r.version}`, does: `Starts the same release again from its first step. A quarantined artifact is refused.`, path: path('retry') } }];
@@ -36,7 +37,8 @@ function actsOf(r: Rollout): { label: string; act: Act; main?: boolean }[] {
 /** The time a rollout is about, with room on both sides. */
 function spanOf(r: Rollout | undefined) {
   const from = Date.parse(r?.startedAt ?? r?.plannedAt ?? '') / 1000;
-  const to = r?.finishedAt ? Date.parse(r.finishedAt) / 1000 : Math.floor(Date.now() / 5000) * 5;
+  const end = r?.takenBackAt ?? r?.finishedAt;
+  const to = end ? Date.parse(end) / 1000 : Math.floor(Date.now() / 5000) * 5;
   return Number.isFinite(from) ? { from: from - 60, to: to + 60 } : { from: 0, to: 1 };
 }
 
@@ -80,24 +82,28 @@ export default function RolloutPage() {
   const id = params.deployment ?? '';
   const rollout = useQuery<Rollout>(`/api/v1/rollouts/${encodeURIComponent(id)}`, { on: ['rollout', 'release', 'routes', 'evidence', 'verdict', 'judge', 'analysis', 'service', 'releasenotes'] });
   const r = rollout.data;
+  const services = useQuery<Service[]>(r?.state === 'promoted' ? '/api/v1/services' : '', { on: ['service'] });
+  const serves = services.data?.find((s) => s.service === r?.service)?.environments.find((p) => p.environment === r?.environment)?.version === r?.version;
   return (
     <>
       <Head title={r ? `${r.service} ${r.version} in ${r.environment}` : 'Rollout'} over={r?.subject ?? <span class="mono">{id}</span>}>
         {r && <RolloutWord state={r.state} />}
-        {r && <div class="actions">{actsOf(r).map((a) => <ActButton key={a.label} {...a} />)}</div>}
+        {r && <div class="actions">{actsOf(r, serves).map((a) => <ActButton key={a.label} {...a} />)}</div>}
       </Head>
       <Loading query={rollout} what="the rollout">
         {(d) => {
           const needed = d.evidence.at(-1)?.needed;
           return (
             <>
-              {(d.verdict || d.why) && <p class="lede">{d.verdict?.sentence ?? d.why}{d.verdict && <> <EventRef seq={d.verdict.seq} /></>}</p>}
-              {d.why && d.verdict && d.why !== d.verdict.sentence && <p class="muted">{d.why}</p>}
+              {d.takenBackAt && <p class="lede">It took over and was taken back <When at={d.takenBackAt} />: {d.why}</p>}
+              {!d.takenBackAt && (d.verdict || d.why) && <p class="lede">{d.verdict?.sentence ?? d.why}{d.verdict && <> <EventRef seq={d.verdict.seq} /></>}</p>}
+              {d.takenBackAt && d.verdict && <p class="muted pad">Its verdict before: {d.verdict.sentence} <EventRef seq={d.verdict.seq} /></p>}
+              {!d.takenBackAt && d.why && d.verdict && d.why !== d.verdict.sentence && <p class="muted">{d.why}</p>}
               <dl class="facts">
                 <Fact name="Commit"><Sha sha={d.sha} /></Fact>
                 <Fact name="Before">{d.previous ? <span class="mono">{d.previous}</span> : 'nothing ran here'}</Fact>
                 <Fact name="Strategy">{d.strategy}</Fact>
-                <Fact name="Asked by">{d.by}</Fact>
+                <Fact name="Asked by">{actor(d.by)}</Fact>
                 <Fact name="Started"><When at={d.startedAt} /></Fact>
                 <Fact name="Took">{took(d)}</Fact>
                 {d.exposedRequests !== null && d.exposedRequests !== undefined && <Fact name="Served by the new version">{plural(d.exposedRequests, 'request')}, {count(d.exposedBad ?? 0)} bad</Fact>}
@@ -119,7 +125,7 @@ export default function RolloutPage() {
                   <div class="pad">
                     <p class="over">evidence, as natural logarithm; 4.6 is one chance in a hundred</p>
                     <EvidenceLine rollout={d} />
-                    <p class="muted">{d.evidence.length > 0 && (needed !== undefined && needed !== null && needed > 0 ? `About ${count(needed)} more requests are needed for a verdict (an estimate).` : d.verdict ? 'The verdict is reached.' : 'How many requests are still needed cannot be said yet.')}</p>
+                    <p class="muted">{d.evidence.length > 0 && (!d.finishedAt && needed !== undefined && needed !== null && needed > 0 ? `About ${count(needed)} more requests are needed for a verdict (an estimate).` : d.verdict ? 'The verdict is reached.' : d.finishedAt ? 'It ended without a verdict.' : 'How many requests are still needed cannot be said yet.')}</p>
                   </div>
                   <div class="pad">
                     {d.verdict && d.verdict.signals.length > 0 ? (
@@ -140,7 +146,7 @@ export default function RolloutPage() {
                 )}
               </Section>
               <BeforeAfter rollout={d} />
-              <Section title="Release notes">{d.notes ? <div class="prose"><Markdown text={d.notes} /></div> : <Empty>Written from the commits once the release is planned.</Empty>}</Section>
+              <Section title="Release notes">{d.notes ? <div class="prose"><Markdown text={d.notes} /></div> : <Empty>{d.finishedAt ? 'No release notes: it never took over.' : 'Written from the commits when it takes over.'}</Empty>}</Section>
               <p class="over section">told by {d.seqs.slice(0, 10).map((s) => <span key={s}><EventRef seq={s} /> </span>)}{d.seqs.length > 10 && `and ${d.seqs.length - 10} more`}</p>
             </>
           );

@@ -2,7 +2,7 @@
 import { useRoute } from 'preact-iso';
 import { useQuery } from '../api/client';
 import type { ExceptionRow, FindingRow, SecretRow, SecureView } from '../api/stages';
-import { count, plural, short } from '../lib/format';
+import { count, plural, short, shorten } from '../lib/format';
 import { param, setParams } from '../lib/url';
 import { Choice, Empty, EventRef, Fact, Head, Section, Sha, StateWord, Table, Tabs, When } from '../parts/basic';
 import { At, SeverityWord, Stage } from '../parts/stage';
@@ -22,7 +22,7 @@ function Finding({ finding: f }: { finding: FindingRow }) {
         <strong>{f.title}</strong>
         <p class="muted"><span class="mono">{f.rule}</span>{f.aliases.length > 0 && ` · ${f.aliases.join(', ')}`}</p>
         {f.fix && <p>{f.fix}</p>}
-        {f.references.map((r) => <p key={r}><a href={r} rel="noreferrer" class="wrap">{r}</a></p>)}
+        {f.references.map((r) => <p key={r}>{/^https?:\/\//.test(r) ? <a href={r} rel="noreferrer" class="wrap">{r}</a> : <span class="muted">{r}</span>}</p>)}
       </td>
       <td><span class="mono wrap">{f.subject}</span><p><At place={f.place} /></p></td>
       <td>{f.running.length === 0 ? <span class="muted">nowhere</span> : f.running.map((r) => <p key={r.service + r.environment} class="nowrap">{r.service} <span class="mono">{r.version}</span> in {r.environment}</p>)}</td>
@@ -44,7 +44,7 @@ function Findings({ view }: { view: SecureView }) {
         <dl class="facts">
           <Fact name="Last scan"><When at={s.at} /> <EventRef seq={s.seq} />{s.sha && <> of <Sha sha={s.sha} /></>}</Fact>
           <Fact name="Advisories of">{s.advisoriesDate}, {plural(s.advisoriesAgeDays, 'day')} old {s.advisoriesAgeDays > STALE_DAYS && <StateWord state="waiting" word="stale" />}</Fact>
-          <Fact name="Rules"><span class="mono" title={s.rules}>{s.rules.slice(0, 19)}</span></Fact><Fact name="Could not be judged">{plural(s.unknown, 'value')}</Fact>
+          <Fact name="Rules"><span class="mono" title={s.rules}>{shorten(s.rules)}</span></Fact><Fact name="Could not be judged">{plural(s.unknown, 'value')}</Fact>
         </dl>
       )}
       <div class="filters pad"><Choice label="Which findings" options={[['open', 'Open'], ['running', 'In what runs now'], ['all', 'All']]} value={show} choose={(v) => setParams({ show: v === 'open' ? undefined : v }, 'push')} /></div>
@@ -79,13 +79,16 @@ function Secrets({ rows }: { rows: SecretRow[] }) {
   );
 }
 
+/** What a signed statement is called. */
+const predicate = (uri: string) => ({ 'https://cyclonedx.org/bom': 'CycloneDX', 'https://slsa.dev/provenance/v1': 'SLSA provenance v1' })[uri] ?? uri;
+
 function Artifacts({ view }: { view: SecureView }) {
   if (view.boms.length === 0) return <Empty command="git commit">The bill of materials and the signed provenance of each artifact will stand here.</Empty>;
   return (
     <Table label="Artifacts" head={<><th>Artifact</th><th>Digest</th><th>Runs now</th><th>Signed statements</th><th class="right">Components</th><th class="right">Event</th></>}>
       {view.boms.map((b) => (
-        <tr key={b.artifact}><td><strong>{b.name}</strong> <span class="mono">{b.version}</span></td><td class="mono" title={b.artifact}>{b.artifact.slice(0, 19)}</td><td>{b.running ? 'yes' : <span class="muted">no</span>}</td>
-          <td>{b.attestations.length === 0 ? <StateWord state="bad" word="none" /> : <><StateWord state="ok" word={b.attestations.join(', ')} />{b.key && <p class="muted mono">by {b.key}</p>}</>}</td>
+        <tr key={b.artifact}><td><strong>{b.name}</strong> {b.version && (/^[0-9a-f]{40}$/.test(b.version) ? <Sha sha={b.version} /> : <span class="mono">{b.version}</span>)}</td><td class="mono" title={b.artifact}>{b.artifact.replace('sha256:', '').slice(0, 12)}</td><td>{b.running ? 'yes' : <span class="muted">no</span>}</td>
+          <td>{b.attestations.length === 0 ? <StateWord state="bad" word="none" /> : <><StateWord state="ok" word={b.attestations.map(predicate).join(', ')} />{b.key && <p class="muted mono">by {b.key}</p>}</>}</td>
           <td class="right">{b.href ? <a href={b.href}>{count(b.components)}</a> : count(b.components)}</td><td class="right"><EventRef seq={b.seq} /></td></tr>
       ))}
     </Table>
@@ -104,7 +107,7 @@ function Controls({ view }: { view: SecureView }) {
       <Section title="What the gates answered">
         {view.gates.length === 0 ? <Empty>No gate was asked yet.</Empty> : (
           <Table label="Gates" head={<><th>Answer</th><th>Gate</th><th>About</th><th>Why</th><th class="right">When</th><th class="right">Event</th></>}>
-            {view.gates.map((g) => { const [state, word] = ANSWER[g.answer] ?? ANSWER.unknown; return <tr key={g.seq + g.gate}><td><StateWord state={state} word={word} /></td><td>{g.gate}{g.environment && <span class="muted"> to {g.environment}</span>}</td><td class="mono" title={g.subject}>{/^[0-9a-f]{40}$/.test(g.subject) ? short(g.subject) : g.subject}</td><td>{g.reasons.join(' ')}</td><td class="right"><When at={g.at} /></td><td class="right"><EventRef seq={g.seq} /></td></tr>; })}
+            {view.gates.map((g) => { const [state, word] = ANSWER[g.answer] ?? ANSWER.unknown; return <tr key={g.seq + g.gate}><td><StateWord state={state} word={word} /></td><td>{g.gate}{g.environment && <span class="muted"> to {g.environment}</span>}</td><td class="mono" title={g.subject}>{/^[0-9a-f]{40}$/.test(g.subject) ? short(g.subject) : shorten(g.subject)}</td><td>{g.reasons.map((r) => <p key={r}>{r}</p>)}</td><td class="right"><When at={g.at} /></td><td class="right"><EventRef seq={g.seq} /></td></tr>; })}
           </Table>
         )}
       </Section>

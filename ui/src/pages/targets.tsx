@@ -19,8 +19,8 @@ export default function Targets() {
             {t.data.activeTargets.map((x) => (
               <tr key={x.scrapePool + x.scrapeUrl}>
                 <td><StateWord state={STATE[x.health]?.[0] ?? 'unknown'} word={x.health} /></td>
-                <td>{x.scrapePool}</td>
-                <td class="mono">{x.scrapeUrl}{x.lastError && <p class="state is-bad">{x.lastError}</p>}</td>
+                <td class="nowrap">{x.scrapePool}</td>
+                <td><span class="mono">{x.scrapeUrl}</span>{x.lastError && <p class="is-bad"><span class="said mono">{x.lastError}</span></p>}</td>
                 <td class="mono">{Object.entries(x.labels).filter(([k]) => k !== '__address__').map(([k, v]) => `${k}=${v}`).join(' ')}</td>
                 <td class="right"><When at={x.lastScrape} /></td>
                 <td class="right">{duration(x.lastScrapeDuration * 1000)}</td>

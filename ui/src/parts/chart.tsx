@@ -158,7 +158,7 @@ export function Chart({ series: all, span, expr, label, markers = [], unit = '',
     return () => { watch.disconnect(); plot.destroy(); };
   }, [all, span.from, span.to, markers, dark.value, height, unit, utc.value]);
   if (series.length === 0) return <div class="chart-empty">No data in this range.</div>;
-  const last = (s: MatrixSeries) => Number(s.values.at(-1)?.[1]);
+  const last = (s: MatrixSeries) => Number(s.values.findLast(([, v]) => Number.isFinite(Number(v)))?.[1]);
   return (
     <figure class="chart" aria-label={label}>
       <div ref={box} style={{ height: `${height}px` }}><div class="chart-tip" ref={tip} hidden /></div>

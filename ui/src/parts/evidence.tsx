@@ -28,13 +28,13 @@ function Drawing({ points, bad, good, width }: { points: Evidence[]; bad: number
   const y = (v: number) => TOP + ((hi - v) / (hi - low)) * (HIGH - TOP - BOTTOM);
   const line = (pick: (p: Evidence) => number) => `M${x(t0).toFixed(1)} ${y(0).toFixed(1)}` + points.map((p) => `L${x(Date.parse(p.to)).toFixed(1)} ${y(finite(pick(p))).toFixed(1)}`).join('');
   const [from, to, words] = [LEFT, width - RIGHT, width - RIGHT + 10];
-  const ends: [number, string, string][] = [[y(finite(last?.lnE ?? 0)), 'worse-end', `worse ${last?.lnE.toFixed(2)}`], [y(-finite(last?.lnEPromote ?? 0)), 'good-word', `as good ${last?.lnEPromote.toFixed(2)}`]];
+  const ends: [number, string, string][] = [[y(finite(last?.lnE ?? 0)), 'worse-end', `worse ${fixed(last?.lnE)}`], [y(-finite(last?.lnEPromote ?? 0)), 'good-word', `as good ${fixed(last?.lnEPromote)}`]];
   if (bad !== undefined) ends.push([y(bad), 'bad-word', `rolls back ${bad.toFixed(1)}`]);
   if (good !== undefined) ends.push([y(-good), 'good-word', `promotes ${good.toFixed(1)}`]);
   const placed = apart(ends.map(([at]) => at));
   const ticks = width > 420 ? [t0, t0 + (t1 - t0) / 2, t1] : [t0, t1];
   return (
-    <svg class="evidence" width={width} height={HIGH} role="img" aria-label={`Evidence over ${points.length} intervals. That the new version is worse: ${last?.lnE.toFixed(2)}, threshold ${bad?.toFixed(2) ?? 'unknown'}. That it is as good: ${last?.lnEPromote.toFixed(2)}, threshold ${good?.toFixed(2) ?? 'unknown'}.`}>
+    <svg class="evidence" width={width} height={HIGH} role="img" aria-label={`Evidence over ${points.length} intervals. That the new version is worse: ${fixed(last?.lnE)}, threshold ${bad?.toFixed(2) ?? 'unknown'}. That it is as good: ${fixed(last?.lnEPromote)}, threshold ${good?.toFixed(2) ?? 'unknown'}.`}>
       {bad !== undefined && <rect class="bad-zone" x={from} y={TOP} width={to - from} height={Math.max(0, y(bad) - TOP)} />}
       {good !== undefined && <rect class="good-zone" x={from} y={y(-good)} width={to - from} height={Math.max(0, HIGH - BOTTOM - y(-good))} />}
       {ticks.map((t, i) => <text key={t} x={x(t)} y={HIGH - 6} text-anchor={i === 0 ? 'start' : i === ticks.length - 1 ? 'end' : 'middle'}>{clock(t)}</text>)}
@@ -48,10 +48,13 @@ function Drawing({ points, bad, good, width }: { points: Evidence[]; bad: number
   );
 }
 
+/** Two decimals, and no zero below zero. */
+const fixed = (n: number | undefined) => (n ?? 0).toFixed(2).replace(/^-0\.00$/, '0.00');
+
 /** Natural logarithms: 0 is no evidence, 4.6 is one chance in a hundred. What speaks for the new version is drawn downwards. */
 export function EvidenceLine({ rollout }: { rollout: Rollout }) {
   const [box, width] = useWidth<HTMLDivElement>();
-  if (rollout.evidence.length === 0) return <div class="chart-empty">No evidence yet. The judge folds one interval at a time once both versions serve.</div>;
+  if (rollout.evidence.length === 0) return <div class="chart-empty">{rollout.finishedAt ? 'Nothing was judged: no other version served beside it.' : 'No evidence yet. The judge folds one interval at a time once both versions serve.'}</div>;
   return <div ref={box} class="drawing">{width > 0 && <Drawing points={rollout.evidence} bad={rollout.threshold?.lnBad ?? undefined} good={rollout.threshold?.lnGood ?? undefined} width={width} />}</div>;
 }
 
@@ -65,7 +68,7 @@ export function Staircase({ rollout }: { rollout: Rollout }) {
   const [box, w] = useWidth<HTMLDivElement>();
   let weight = 0;
   const steps = rollout.steps.map((s) => { weight = weightOf(s.text) ?? weight; return { ...s, weight }; });
-  const treads = [...steps, { index: steps.length, text: 'all traffic', weight: 100, state: rollout.state === 'promoted' ? ('done' as const) : ('pending' as const), at: rollout.finishedAt }];
+  const treads = [...steps, { index: steps.length, text: 'all traffic', weight: 100, state: (rollout.state === 'promoted' || rollout.takenBackAt) ? ('done' as const) : ('pending' as const), at: rollout.finishedAt }];
   const [h, left, bottom, top] = [168, 48, 24, 22];
   const wide = (w - left) / treads.length;
   const y = (v: number) => top + (1 - v / 100) * (h - top - bottom);

@@ -19,14 +19,15 @@ export function Graph({ boxes, edges, width = 184, chosen, choose, label, mono }
   for (const e of edges) if (known.has(e.from) && known.has(e.to)) g.setEdge(e.from, e.to, { strong: e.strong === true });
   layout(g);
   const size = g.graph() as { width?: number; height?: number };
-  const letters = Math.floor((width - 48) / LETTER);
+  const letters = Math.floor((width - 52) / (mono ? LETTER + 0.9 : LETTER));
   return (
     <div class="dag" tabIndex={0} role="group" aria-label={label}>
       <svg width={Math.max(size.width ?? 1, 1)} height={Math.max(size.height ?? 1, 1)} aria-hidden="true">
         {g.edges().map((e) => {
-          const { points, strong } = g.edge(e) as { points: { x: number; y: number }[]; strong: boolean };
-          const [a, b] = [points[0], points.at(-1)];
-          if (!a || !b) return null;
+          const { strong } = g.edge(e) as { strong: boolean };
+          const [from, to] = [g.node(e.v), g.node(e.w)] as { x: number; y: number }[];
+          if (!from || !to) return null;
+          const [a, b] = [{ x: from.x + width / 2, y: from.y }, { x: to.x - width / 2, y: to.y }];
           const mid = (a.x + b.x) / 2;
           return <path key={`${e.v} ${e.w}`} class={`dag-edge${strong ? ' is-critical' : ''}`} d={`M${a.x} ${a.y}C${mid} ${a.y} ${mid} ${b.y} ${b.x} ${b.y}`} />;
         })}

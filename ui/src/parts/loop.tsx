@@ -106,7 +106,7 @@ function Back({ home }: { home: LoopHome }) {
   if (flows.length === 0) return <p class="back muted">No feedback has flowed yet.</p>;
   return (
     <ul class="back" aria-label="Feedback">
-      {flows.slice(0, 3).map((a) => <li key={a.from + a.to}><span class="over">{title(a.from)} → {title(a.to)}</span><span>{a.sentence} {a.seq !== null && a.seq !== undefined && <EventRef seq={a.seq} />}</span></li>)}
+      {flows.slice(0, 3).map((a) => <li key={a.from + a.to}><span class="over">{title(a.from)} → {title(a.to)}</span><span class="told" title={a.sentence ?? ''}>{a.seq !== null && a.seq !== undefined && <EventRef seq={a.seq} />} {a.sentence}</span></li>)}
     </ul>
   );
 }

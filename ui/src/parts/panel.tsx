@@ -28,7 +28,7 @@ function useTarget(expr: string | undefined, span: Span) {
   return { series: kept.series, error: answer.error };
 }
 
-const last = (s: MatrixSeries | undefined) => (s ? Number(s.values.at(-1)?.[1]) : undefined);
+const last = (s: MatrixSeries | undefined) => (s ? Number(s.values.findLast(([, v]) => Number.isFinite(Number(v)))?.[1]) : undefined);
 
 function Spark({ series }: { series: MatrixSeries }) {
   const values = series.values.map(([, v]) => Number(v)).filter(Number.isFinite);

@@ -25,7 +25,7 @@ function Attributes({ change: c }: { change: PlanChange }) {
   return (
     <>
       {known.length > 0 && <dl class="plan-attributes mono">{known.map((a) => <div key={a.name}><dt>{a.name}</dt><dd>{given(a.before) && <><del>{a.before}</del> → </>}<ins>{a.after ?? '(gone)'}</ins></dd></div>)}</dl>}
-      {named.length > 0 && <p class="muted">{c.action === 'update' || c.action === 'no_op' ? 'differs in' : 'because of'} {named.map((a, i) => <>{i > 0 && ', '}<code>{a.name}</code></>)}</p>}
+      {named.length > 0 && c.action !== 'delete' && <p class="muted">{c.action === 'create' ? 'sets' : 'differs in'} {named.map((a, i) => <>{i > 0 && ', '}<code>{a.name}</code></>)}</p>}
     </>
   );
 }
@@ -43,7 +43,7 @@ export function Changes({ changes, label, drift }: { changes: PlanChange[]; labe
               {c.why && <p class="muted">{c.why}</p>}
               <Attributes change={c} />
             </div>
-            <div class="plan-policy">{c.policy.length === 0 ? (drift ? null : <StateWord state="ok" word="no objection" />) : c.policy.map((p) => <p key={p.rule}><SeverityWord severity={p.severity} /> {p.title} <code>{p.rule}</code></p>)}</div>
+            <div class="plan-policy">{c.policy.length === 0 ? (drift ? null : <StateWord state="ok" word="no finding" />) : c.policy.map((p) => <p key={p.rule}><SeverityWord severity={p.severity} /> {p.title} <code>{p.rule}</code></p>)}</div>
             {!drift && <div class="plan-cost num"><Cost change={c} /></div>}
           </div>
         );

@@ -16,7 +16,9 @@ export function Weights({ weights }: { weights: Weight[] }) {
 
 export function ObservedSplit({ observed, weights }: { observed: Observed[]; weights: Weight[] }) {
   if (observed.length === 0) return <p class="muted">No request has been counted yet.</p>;
-  const place = (v: string) => Math.max(0, weights.findIndex((w) => w.version === v));
+  // A version that gets no traffic any more has the next free colour.
+  const order = [...new Set([...weights.map((w) => w.version), ...observed.map((o) => o.version)])];
+  const place = (v: string) => order.indexOf(v);
   return (
     <div>
       <div class="split" aria-hidden="true">{observed.map((o) => <i key={o.version} style={{ ...tone(place(o.version)), width: `${o.share * 100}%` }} />)}</div>

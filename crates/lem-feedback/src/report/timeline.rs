@@ -141,6 +141,20 @@ pub fn sentence(event: &Event) -> String {
         "recommendation.requested" => format!("advice on {} asked for: {}", text("target"), text("reason")),
         "testgap.raised" => format!("missing test: {}", text("wanted")),
         "regression.marked" => format!("commit {} marked: {}", short(text("sha")), text("sentence")),
+        "evidence.recorded" => {
+            format!("evidence about {}: {}", release_of(&text("deployment")), evidence(content, custom))
+        }
+        "judge.started" => format!("the judge of {} begins", release_of(&text("deployment"))),
+        "deploy.requested" => format!(
+            "{} {} is to go to {}, asked for by {}",
+            text("service"),
+            text("version"),
+            text("environment"),
+            text("by")
+        ),
+        "releasenotes.published" => format!("release notes of {} {} written", text("service"), text("version")),
+        "incident.requested" => format!("incident asked for: {}", text("title")),
+        "incident.reported" => format!("incident {} is written down", text("incident")),
         "rollback.requested" => {
             format!("rollback of {} asked for by {}: {}", text("service"), text("by"), text("reason"))
         }
@@ -154,6 +168,29 @@ pub fn sentence(event: &Event) -> String {
         "instance.exited" => format!("instance of {} {} ended: {}", text("service"), text("version"), text("status")),
         other => format!("{other} ({})", event.subject),
     }
+}
+
+/// `shop 1.2.0`, of a deployment's id `shop-production-1.2.0-3b5117`; the id when it is another one.
+fn release_of(deployment: &str) -> String {
+    let mut parts = deployment.split('-');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(service), Some(_), Some(version), Some(_), None) => format!("{service} {version}"),
+        _ => deployment.to_owned(),
+    }
+}
+
+/// What the judge's first signal counted in an interval.
+fn evidence(content: Option<&serde_json::Value>, custom: Option<&serde_json::Value>) -> String {
+    let counts = [custom, content].into_iter().flatten().find_map(|part| part.get("counts")?.get(0).cloned());
+    let Some(first) = counts else { return "nothing was counted".to_owned() };
+    let of = |key: &str| first[key].as_u64().unwrap_or_default();
+    format!(
+        "new version {} bad of {}, stable version {} bad of {}",
+        of("canaryBad"),
+        of("canary"),
+        of("stableBad"),
+        of("stable")
+    )
 }
 
 fn weights(content: Option<&serde_json::Value>) -> String {

@@ -11,7 +11,10 @@ use serde::Deserialize;
 
 pub(crate) async fn home(State(app): State<App>) -> Json<dto::LoopHome> {
     let now = app.parts.clock.now();
-    Json(app.record.read(|r| app.parts.feedback.read(|s| view::home::home(r, s, &app.settings.repository, now))))
+    let costs = app.costs();
+    let home =
+        |r: &_| app.parts.feedback.read(|s| view::home::home(r, s, &app.settings.repository, costs.as_ref(), now));
+    Json(app.record.read(home))
 }
 
 #[derive(Deserialize)]

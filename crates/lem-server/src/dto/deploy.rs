@@ -148,6 +148,8 @@ pub struct Rollout {
     pub started_at: Option<Time>,
     /// When it ended.
     pub finished_at: Option<Time>,
+    /// When it was taken off after it had taken over.
+    pub taken_back_at: Option<Time>,
     /// Release notes in Markdown.
     pub notes: Option<String>,
     /// Requests the new version served.

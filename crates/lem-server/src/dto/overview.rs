@@ -159,6 +159,8 @@ pub enum NowKind {
     Approval,
     /// An exception is over.
     Exception,
+    /// A critical finding is in what runs now.
+    Finding,
     /// An estimate goes over a budget.
     Budget,
 }

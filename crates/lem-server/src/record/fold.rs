@@ -170,6 +170,7 @@ impl Record {
             evidence: VecDeque::new(),
             verdict: None,
             finished: None,
+            taken_back: None,
             weights: vec![],
             notes: None,
             seqs: vec![event.seq],
@@ -240,6 +241,10 @@ impl Record {
         } else if let Some(f) = event.read::<ServiceUpgraded>() {
             self.runs_now(f.service.as_ref(), &f.environment.id, f.version.to_string(), f.sha.to_string(), now);
         } else if let Some(f) = event.read::<ServiceRolledBack>() {
+            if let Some(rollout) = self.rollouts.get_mut(f.deployment.as_str()) {
+                rollout.taken_back = Some((now, f.why));
+                note(&mut rollout.seqs, event.seq);
+            }
             let sha = self.sha_of(f.service.as_str(), f.version.as_str());
             self.runs_now(f.service.as_ref(), &f.environment.id, f.version.to_string(), sha, now);
         } else if let Some(f) = event.read::<ServiceRemoved>() {

@@ -228,6 +228,9 @@ fn rollout_step(rollout: &Rollout) -> dto::ThreadStep {
         if finished.fact.outcome == RolloutOutcome::RolledBack {
             details.extend(plan.rollback_to.as_ref().map(|to| format!("{to} serves again")));
         }
+        if deploy::taken_back(rollout).is_some() {
+            details.push("it had taken over, and was taken off again".into());
+        }
     }
     dto::ThreadStep {
         station: StationId::Deploy,

@@ -98,8 +98,17 @@ pub fn freezes(record: &Record, now: Timestamp) -> Vec<dto::Freeze> {
         .collect()
 }
 
+/// When and why a rollout was taken off after it had taken over.
+pub(crate) fn taken_back(rollout: &Rollout) -> Option<&(Timestamp, String)> {
+    let promoted = rollout.finished.as_ref().is_some_and(|f| f.fact.outcome == RolloutOutcome::Promoted);
+    rollout.taken_back.as_ref().filter(|_| promoted)
+}
+
 /// Where a rollout is, and why.
 pub fn standing(rollout: &Rollout) -> (RolloutState, Option<String>) {
+    if let Some((_, why)) = taken_back(rollout) {
+        return (RolloutState::RolledBack, Some(why.clone()).filter(|w| !w.is_empty()));
+    }
     if let Some(finished) = &rollout.finished {
         let state = match finished.fact.outcome {
             RolloutOutcome::Promoted => RolloutState::Promoted,
@@ -146,6 +155,7 @@ pub fn rollout(record: &Record, rollout: &Rollout) -> dto::Rollout {
         planned_at: rollout.planned.at.into(),
         started_at: rollout.started.map(Into::into),
         finished_at: finished.map(|f| f.at.into()),
+        taken_back_at: taken_back(rollout).map(|(at, _)| (*at).into()),
         notes: rollout.notes.clone(),
         exposed_requests: finished.map(|f| f.fact.exposed_requests),
         exposed_bad: finished.map(|f| f.fact.exposed_bad),

@@ -1,6 +1,7 @@
 //! The loop, live.
 
 use crate::dto::{self, NowItem, NowKind, Number, RolloutState, State, StationId};
+use crate::port::Costs;
 use crate::record::Record;
 use crate::view::counted;
 use crate::view::{change, deploy, incident, run, stations};
@@ -24,13 +25,19 @@ pub struct Repository {
 }
 
 /// The home page.
-pub fn home(record: &Record, state: &LoopState, repository: &Repository, now: Timestamp) -> dto::LoopHome {
+pub fn home(
+    record: &Record,
+    state: &LoopState,
+    repository: &Repository,
+    costs: Option<&Costs>,
+    now: Timestamp,
+) -> dto::LoopHome {
     let in_flight = record.changes.keys().rev().filter(|sha| change::in_flight(record, sha));
     let in_flight = in_flight.filter_map(|sha| change::row(record, sha)).take(IN_FLIGHT_MAX);
     dto::LoopHome {
         repository: repository.name.clone(),
         branch: repository.branch.clone(),
-        stations: stations(record, state, now),
+        stations: stations(record, state, costs, now),
         arrows: arrows(record),
         in_flight: in_flight.collect(),
         now: needs_a_person(record, state, now),
@@ -77,7 +84,7 @@ pub(crate) fn count(label: &str, value: usize) -> Option<Number> {
     Some(Number { label: label.into(), value: value as f64, unit: String::new() })
 }
 
-fn stations(record: &Record, state: &LoopState, now: Timestamp) -> Vec<dto::Station> {
+fn stations(record: &Record, state: &LoopState, costs: Option<&Costs>, now: Timestamp) -> Vec<dto::Station> {
     use StationId::{Deploy, Observe, Optimize, Pipeline, Provision, Release, Secure};
     let station = |id: StationId, title: &str, href: &str, says: Says| dto::Station {
         id,
@@ -97,7 +104,7 @@ fn stations(record: &Record, state: &LoopState, now: Timestamp) -> Vec<dto::Stat
         station(Deploy, "Deploy", "/deploy", deployment(record)),
         station(Observe, "Observe", "/observe", observe(record, state)),
         station(Secure, "Secure", "/secure", stations::secure(record)),
-        station(Optimize, "Optimize", "/optimize", stations::optimize(record)),
+        station(Optimize, "Optimize", "/optimize", stations::optimize(record, costs)),
     ]
 }
 
@@ -157,7 +164,7 @@ fn deployment(record: &Record) -> Says {
         };
         return Says { state, word, sentence, number };
     }
-    let number = count("services", record.places.len());
+    let number = count(if record.places.len() == 1 { "service" } else { "services" }, record.places.len());
     match record.rollouts.values().next_back().map(change::rollout_state) {
         None => Says { state: State::Unknown, word: "empty", sentence: "Nothing is deployed yet.".into(), number },
         Some((State::Bad, sentence)) => Says { state: State::Bad, word: "rolled back", sentence, number },

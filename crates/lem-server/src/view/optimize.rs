@@ -9,6 +9,8 @@ use lem_model::fact::CostEstimated;
 use lem_model::money::Money;
 use std::collections::BTreeMap;
 
+/// What a budget without an environment is for.
+pub const EVERYWHERE: &str = "every environment";
 /// Runs a pipeline's medians look back on.
 const RUNS_LOOKED_AT: usize = 50;
 /// Slowest steps that are shown.
@@ -17,21 +19,42 @@ const SLOWEST_SHOWN: usize = 5;
 /// The page: what the ledger says, with what only the stage knows.
 pub fn optimize(record: &Record, costs: Costs) -> OptimizeView {
     let newest = record.stages.newest_costs();
-    let by_environment: Vec<CostRow> = newest.iter().map(|(name, cost)| environment(record, name, cost)).collect();
+    let recorded: Vec<CostRow> = newest.iter().map(|(name, cost)| environment(record, name, cost)).collect();
     let unpriced = newest.values().flat_map(|c| &c.fact.unknown);
+    let unpriced = unpriced.map(|u| Unpriced { address: u.address.clone(), reason: u.reason.clone() });
+    let recorded_total = total(newest.values().map(|c| &c.fact.after));
+    let budgets = budgets(record, &costs, &newest);
     OptimizeView {
         prices: costs.prices,
         prices_age_days: costs.prices_age_days,
-        monthly: total(newest.values().map(|c| &c.fact.after)).as_ref().map(Into::into),
-        monthly_before: total(newest.values().map(|c| &c.fact.before)).as_ref().map(Into::into),
+        monthly: costs.monthly.as_ref().or(recorded_total.as_ref()).map(Into::into),
+        // The ledger knows what its own environments cost before, and nothing of the other folders.
+        monthly_before: total(newest.values().map(|c| &c.fact.before))
+            .filter(|_| costs.monthly.is_none() || costs.monthly == recorded_total)
+            .as_ref()
+            .map(Into::into),
         by_service: costs.by_service,
         by_team: costs.by_team,
-        by_environment,
-        unpriced: unpriced.map(|u| Unpriced { address: u.address.clone(), reason: u.reason.clone() }).collect(),
-        budgets: budgets(record, costs.budgets, &newest),
+        unpriced: if costs.monthly.is_some() { costs.unpriced } else { unpriced.collect() },
+        by_environment: if costs.monthly.is_some() { with_moves(costs.by_environment, recorded) } else { recorded },
+        budgets,
         recommendations: record.stages.advice.values().rev().map(recommendation).collect(),
         pipelines: pipelines(record),
     }
+}
+
+/// What the files cost now, with what the ledger says of how it came about.
+fn with_moves(now: Vec<CostRow>, recorded: Vec<CostRow>) -> Vec<CostRow> {
+    let mut recorded: BTreeMap<String, CostRow> = recorded.into_iter().map(|r| (r.name.clone(), r)).collect();
+    let mut rows: Vec<CostRow> = now
+        .into_iter()
+        .map(|row| match recorded.remove(&row.name) {
+            Some(told) => CostRow { before: told.before, moved: told.moved, ..row },
+            None => row,
+        })
+        .collect();
+    rows.extend(recorded.into_values());
+    rows
 }
 
 /// The sum, when there is one and all of it is in one currency.
@@ -56,14 +79,16 @@ fn environment(record: &Record, name: &str, cost: &At<CostEstimated>) -> CostRow
     }
 }
 
-fn budgets(
-    record: &Record,
-    all: Vec<(String, String, Money)>,
-    newest: &BTreeMap<String, &At<CostEstimated>>,
-) -> Vec<BudgetRow> {
-    all.into_iter()
+fn budgets(record: &Record, costs: &Costs, newest: &BTreeMap<String, &At<CostEstimated>>) -> Vec<BudgetRow> {
+    let estimated = |environment: &String| {
+        let recorded = || newest.get(environment).map(|c| c.fact.after.clone());
+        if environment == EVERYWHERE { costs.monthly.clone() } else { recorded() }
+    };
+    costs
+        .budgets
+        .iter()
         .map(|(budget, environment, limit)| {
-            let estimate = newest.get(&environment).map(|c| c.fact.after.clone());
+            let estimate = estimated(environment);
             let (state, sentence) = match &estimate {
                 None => (State::Unknown, format!("Nothing of {environment} was estimated yet.")),
                 Some(e) if e.currency != limit.currency => {
@@ -72,11 +97,11 @@ fn budgets(
                 Some(e) if e.amount > limit.amount => (State::Bad, format!("{e} a month is over {limit}.")),
                 Some(e) => (State::Ok, format!("{e} of {limit} a month.")),
             };
-            let seq = record.stages.budgets.get(&budget).map(|b| b.seq).or(newest.get(&environment).map(|c| c.seq));
+            let seq = record.stages.budgets.get(budget).map(|b| b.seq).or(newest.get(environment).map(|c| c.seq));
             BudgetRow {
-                budget,
-                environment,
-                limit: (&limit).into(),
+                budget: budget.clone(),
+                environment: environment.clone(),
+                limit: limit.into(),
                 estimate: estimate.as_ref().map(Into::into),
                 state,
                 sentence,

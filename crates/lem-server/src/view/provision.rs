@@ -1,7 +1,7 @@
 //! The page of the provision stage.
 
 use crate::dto::{
-    ChangedAttribute, DriftCheck, FilePlace, GateState, InfraEnvironment, InfraPlan, InfraResource, PlanChange,
+    ChangedAttribute, DriftCheck, FilePlace, GateState, InfraEnvironment, InfraPlan, InfraResource, Money, PlanChange,
     PlanState, PolicyNote, ProvisionView, ShownAttribute, State, Unpriced,
 };
 use crate::port::Infrastructure;
@@ -9,11 +9,13 @@ use crate::record::{At, Record};
 use crate::view::counted;
 use lem_model::fact::{CostEstimated, PlanFinished, ResourceChange};
 use lem_model::finding::{Finding, Subject};
-use lem_model::resource::{Attribute, Language, Resource};
-use std::collections::BTreeMap;
+use lem_model::resource::{Attribute, Language, Resource, ResourceAction as Planned};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Resources that are shown.
 pub const RESOURCES_MAX: usize = 2_000;
+/// Engine of a folder that is read and not applied.
+const FILES: &str = "files";
 /// Bytes of an attribute's value that are shown.
 const VALUE_SHOWN: usize = 400;
 
@@ -72,6 +74,11 @@ fn environment(record: &Record, one: &Infrastructure) -> InfraEnvironment {
         (_, Some(_)) => {
             (State::Ok, "applied", "What was applied is what the files say, as far as is known.".to_owned())
         }
+        (_, None) if one.engine == FILES => (
+            State::Unknown,
+            "read only",
+            "Read for its rules, its cost and its documents; it is not applied here.".to_owned(),
+        ),
         (_, None) => (State::Unknown, "not applied", "Nothing of it was applied by this loop.".to_owned()),
     };
     InfraEnvironment {
@@ -87,7 +94,10 @@ fn environment(record: &Record, one: &Infrastructure) -> InfraEnvironment {
         applied_sha: apply.and_then(|a| a.fact.sha.as_ref().map(ToString::to_string)),
         applied_seq: apply.map(|a| a.seq),
         monthly: one.cost.as_ref().map(|c| (&c.after).into()),
-        unpriced: one.cost.as_ref().map_or(0, |c| c.unknown.len() as u64),
+        unpriced: one
+            .cost
+            .as_ref()
+            .map_or(0, |c| c.unknown.iter().map(|u| &u.address).collect::<BTreeSet<_>>().len() as u64),
     }
 }
 
@@ -105,13 +115,16 @@ fn resources<'a>(record: &'a Record, one: &'a Infrastructure) -> impl Iterator<I
         let (state, word) = match (failed, apply) {
             (Some(_), _) => (State::Bad, "failed"),
             (None, Some(_)) => (State::Ok, "applied"),
+            (None, None) if one.engine == FILES => (State::Unknown, "read only"),
             (None, None) => (State::Unknown, "not applied"),
         };
         let cost = one.cost.as_ref();
         let known = cost.and_then(|c| c.resources.iter().find(|r| r.address == resource.address));
         let unknown = cost.and_then(|c| c.unknown.iter().find(|u| u.address == resource.address));
+        let free = cost.filter(|_| known.is_none() && unknown.is_none()).map(|c| nothing(&c.after.currency));
         InfraResource {
             environment: one.environment.clone(),
+            root: one.root.clone(),
             address: resource.address.clone(),
             kind: resource.kind.clone(),
             provider: resource.provider.clone(),
@@ -122,7 +135,7 @@ fn resources<'a>(record: &'a Record, one: &'a Infrastructure) -> impl Iterator<I
             place: (&resource.place).into(),
             depends_on: resource.depends_on.clone(),
             attributes: attributes(resource),
-            monthly: known.and_then(|k| k.after.as_ref()).map(Into::into),
+            monthly: known.and_then(|k| k.after.as_ref()).map(Into::into).or(free),
             unpriced_why: unknown.map(|u| u.reason.clone()),
             findings: findings(record, &resource.address).count() as u64,
         }
@@ -145,9 +158,17 @@ fn attributes(resource: &Resource) -> Vec<ShownAttribute> {
     resource.attributes.iter().map(|(name, a)| ShownAttribute { name: name.clone(), value: shown(a) }).collect()
 }
 
+/// What is priced and neither listed nor unknown costs nothing.
+fn nothing(currency: &str) -> Money {
+    Money { amount: "0".to_owned(), currency: currency.to_owned() }
+}
+
+/// `file:line` or `file:line:column`.
 fn place(text: &str) -> FilePlace {
-    match text.rsplit_once(':').and_then(|(file, line)| line.parse().ok().map(|line| (file, line))) {
-        Some((file, line)) => FilePlace { file: file.to_owned(), line },
+    let split =
+        |text: &str| text.rsplit_once(':').and_then(|(file, n)| Some((file.to_owned(), n.parse::<u32>().ok()?)));
+    match split(text).map(|(file, last)| split(&file).unwrap_or((file, last))) {
+        Some((file, line)) => FilePlace { file, line },
         None => FilePlace { file: text.to_owned(), line: 0 },
     }
 }
@@ -155,6 +176,8 @@ fn place(text: &str) -> FilePlace {
 fn change(record: &Record, cost: Option<&At<CostEstimated>>, fact: &ResourceChange) -> PlanChange {
     let known = cost.and_then(|c| c.fact.resources.iter().find(|r| r.address == fact.address));
     let unknown = cost.and_then(|c| c.fact.unknown.iter().find(|u| u.address == fact.address));
+    let free = cost.filter(|_| known.is_none() && unknown.is_none()).map(|c| nothing(&c.fact.after.currency));
+    let (made, gone) = (fact.action == Planned::Create, fact.action == Planned::Delete);
     let attribute = |name: &String| ChangedAttribute { name: name.clone(), before: None, after: None };
     PlanChange {
         address: fact.address.clone(),
@@ -163,8 +186,8 @@ fn change(record: &Record, cost: Option<&At<CostEstimated>>, fact: &ResourceChan
         place: place(&fact.place),
         why: None,
         attributes: fact.attributes.iter().map(attribute).collect(),
-        before: known.and_then(|k| k.before.as_ref()).map(Into::into),
-        after: known.and_then(|k| k.after.as_ref()).map(Into::into),
+        before: known.and_then(|k| k.before.as_ref()).map(Into::into).or_else(|| free.clone().filter(|_| !made)),
+        after: known.and_then(|k| k.after.as_ref()).map(Into::into).or_else(|| free.clone().filter(|_| !gone)),
         unpriced_why: unknown.map(|u| u.reason.clone()),
         policy: findings(record, &fact.address)
             .map(|f| PolicyNote { rule: f.rule.clone(), severity: f.severity.into(), title: f.title.clone() })
@@ -231,4 +254,21 @@ fn drift(record: &Record) -> Vec<DriftCheck> {
             changes: check.fact.changes.iter().map(|c| change(record, None, c)).collect(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_file_and_a_line() {
+        for (text, file, line) in [
+            ("infra/main.tf:34:1", "infra/main.tf", 34),
+            ("infra/main.tf:34", "infra/main.tf", 34),
+            ("infra/main.tf", "infra/main.tf", 0),
+            ("a:b.tf:7:2", "a:b.tf", 7),
+        ] {
+            assert_eq!(place(text), FilePlace { file: file.to_owned(), line }, "{text}");
+        }
+    }
 }

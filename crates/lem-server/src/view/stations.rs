@@ -1,6 +1,7 @@
 //! The stations around the delivery path on the home page, and what of theirs needs a person.
 
 use crate::dto::{FindingRow, FindingStanding, NowItem, NowKind, Number, Severity, State};
+use crate::port::Costs;
 use crate::record::Record;
 use crate::view::counted;
 use crate::view::home::{Says, count};
@@ -105,11 +106,14 @@ pub(crate) fn secure(record: &Record) -> Says {
 }
 
 /// Optimize.
-pub(crate) fn optimize(record: &Record) -> Says {
+pub(crate) fn optimize(record: &Record, costs: Option<&Costs>) -> Says {
     let stages = &record.stages;
     let newest = stages.newest_costs();
-    let monthly = total(newest.values().map(|c| &c.fact.after));
-    let unknown: usize = newest.values().map(|c| c.fact.unknown.len()).sum();
+    let asked = costs.filter(|c| c.monthly.is_some());
+    let recorded = || total(newest.values().map(|c| &c.fact.after));
+    let monthly = asked.map_or_else(recorded, |c| c.monthly.clone());
+    let recorded = || newest.values().map(|c| c.fact.unknown.len()).sum();
+    let unknown: usize = asked.map_or_else(recorded, |c| c.unpriced.len());
     let advice = stages.advice.values().filter(|a| a.is_open()).count();
     let number = monthly.as_ref().map(|m| Number {
         label: "a month".into(),
@@ -164,6 +168,18 @@ pub(crate) fn need_a_person(record: &Record, now: Timestamp) -> Vec<NowItem> {
             href: "/provision".into(),
             since: plan.at.into(),
             severity: State::Waiting,
+        });
+    }
+    let critical = findings(record).into_iter();
+    let critical = critical.filter(|f| is_open(f) && f.severity == Severity::Critical && !f.running.is_empty()).count();
+    if let Some(scan) = stages.scan.as_ref().filter(|_| critical > 0) {
+        items.push(NowItem {
+            kind: NowKind::Finding,
+            title: counted(critical, "critical finding in what runs now", "critical findings in what runs now"),
+            sentence: "mend it, or accept it by name for a time".into(),
+            href: "/secure?show=running".into(),
+            since: scan.at.into(),
+            severity: State::Bad,
         });
     }
     let today = Offset::UTC.to_datetime(now).date();

@@ -5,6 +5,7 @@ use crate::reports;
 use crate::stages::Around;
 use async_trait::async_trait;
 use lem_ledger::EventLog;
+use lem_model::money::Money;
 use lem_model::port::{PlanCost, ResourceGraphs};
 use lem_model::resource::ResourceGraph;
 use lem_model::{Team, TeamReport};
@@ -16,6 +17,8 @@ use lem_provision::project::{Given, RepositoryFiles};
 use lem_provision::{Environment, Graphs};
 use lem_server::dto;
 use lem_server::port::{Costs, Infrastructure, PartError, Surroundings};
+use lem_server::view::optimize::EVERYWHERE;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -114,15 +117,26 @@ impl Surroundings for Asked {
     async fn costs(&self) -> Result<Costs, PartError> {
         let config = &self.pricer.config;
         let owners = owners_of(&self.root);
-        let mut attributed = vec![];
+        let (mut attributed, mut unpriced) = (vec![], vec![]);
         for one in self.infrastructure().await? {
             let (estimate, _) = self.pricer.price(&one.graph);
+            let mut named = BTreeSet::new();
+            unpriced.extend(
+                estimate
+                    .plan_cost()
+                    .unknown
+                    .into_iter()
+                    .filter(|u| named.insert(u.address.clone()))
+                    .map(|u| dto::Unpriced { address: u.address, reason: u.reason }),
+            );
             attributed.extend(attribute(&one.graph, &estimate, &owners, config));
         }
         let edition = self.pricer.book().0.edition();
         let oldest = edition.layers.iter().map(|l| l.date).min();
         let age = oldest.and_then(|d| d.until(self.pricer.today()).ok()).map_or(0, |span| i64::from(span.get_days()));
-        let everywhere = || "every environment".to_owned();
+        let everywhere = || EVERYWHERE.to_owned();
+        let by_environment = shares(&attributed, Dimension::Environment, &config.currency);
+        let monthly = by_environment.iter().map(|s| s.monthly.amount).sum();
         Ok(Costs {
             prices: edition.to_string(),
             prices_age_days: age,
@@ -137,6 +151,9 @@ impl Surroundings for Asked {
                     )
                 })
                 .collect(),
+            monthly: Some(Money { amount: monthly, currency: config.currency.clone() }),
+            by_environment: rows(by_environment),
+            unpriced,
             by_service: rows(shares(&attributed, Dimension::Service, &config.currency)),
             by_team: rows(shares(&attributed, Dimension::Team, &config.currency)),
         })

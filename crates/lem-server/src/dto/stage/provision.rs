@@ -59,8 +59,10 @@ pub struct InfraEnvironment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InfraResource {
-    /// Environment.
+    /// Environment; empty where its folder has none.
     pub environment: String,
+    /// Folder of the configuration.
+    pub root: String,
     /// Address.
     pub address: String,
     /// Type.
