@@ -29,7 +29,7 @@ test: ## Sets up, runs all checks.
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo xtask tidy
 	cargo nextest run --workspace --no-fail-fast
-	cd ui && npm test --silent
+	cd ui && LEM_DEMO="$(TARGET)/tmp/demo" LEM_PROGRAM="$(TARGET)/debug/lem" npm test --silent
 
 .PHONY: ui
 ui: ## Builds the web UI into ui/dist.

@@ -1,5 +1,6 @@
 // Chromium for the tests: Debian's own, started once per file, never downloaded.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
@@ -16,9 +17,12 @@ export async function launch() {
   return puppeteer.launch({ executablePath: CHROMIUM, headless: true, args: ['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb', '--disable-gpu'] });
 }
 
-/** A tab of its own storage that remembers what went wrong in it and whom it asked. */
-export async function tab(browser, base, { viewport = DESKTOP, theme = 'light', token = '', motion = 'reduce' } = {}) {
-  const context = await browser.createBrowserContext();
+/** Windows whose tab was closed: the next tab finds the files in their cache. Two tabs in one would hide one another. */
+const idle = new WeakMap();
+
+/** A tab that remembers what went wrong in it and whom it asked; of its own storage, unless it only looks at a page. */
+export async function tab(browser, base, { viewport = DESKTOP, theme = 'light', token = '', motion = 'reduce', shared = false } = {}) {
+  const context = (shared && idle.get(browser)?.pop()) || await browser.createBrowserContext();
   const page = await context.newPage();
   const trouble = [];
   page.on('pageerror', (e) => trouble.push(`error: ${e.message}`));
@@ -26,12 +30,16 @@ export async function tab(browser, base, { viewport = DESKTOP, theme = 'light', 
   page.on('request', (r) => { if (!r.url().startsWith(base) && !/^(data|blob|about):/.test(r.url())) trouble.push(`asked elsewhere: ${r.url()}`); });
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }, { name: 'prefers-reduced-motion', value: motion }]);
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(Number(process.env.LEM_PATIENCE_MS ?? 30_000));
   const open = async (path) => {
     await page.goto(base + path + (token ? `#token=${token}` : ''), { waitUntil: 'domcontentloaded' });
     await settled(page);
   };
-  return { page, trouble, open, close: () => context.close() };
+  return { page, trouble, open, close: async () => {
+    if (!shared) return context.close();
+    await page.close();
+    idle.set(browser, [...idle.get(browser) ?? [], context]);
+  } };
 }
 
 /** The page has drawn what it asked for: nothing says that it is still reading. */
@@ -60,4 +68,24 @@ export async function shot(page, name, full = false) {
   const path = join(SHOTS, `${name}.png`);
   await page.screenshot({ path, fullPage: full, optimizeForSpeed: true });
   return path;
+}
+
+export const scheme = (page, theme) => page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);
+/** Two frames: what changed is drawn. */
+export const drawn = (page) => page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const COLOURS = { runOnly: ['color-contrast', 'link-in-text-block'] };
+const STRUCTURE = { rules: { 'color-contrast': { enabled: false } } };
+/** Every rule at a desk in light; beyond that structure on a phone with the fixture, dark colours with the real server. */
+export const FIXTURE_RULES = { 'desk light': {}, 'phone light': STRUCTURE };
+export const REAL_RULES = { 'desk light': {}, 'desk dark': COLOURS };
+
+/** What axe finds, or nothing. */
+export async function judge(page, all, size, theme) {
+  const rules = all[`${size} ${theme}`];
+  if (!rules) return '';
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
+  const found = await page.evaluate(async (o) => (await window.axe.run(document, { resultTypes: ['violations'], ...o })).violations.map((v) => `${v.id}: ${v.help}\n    ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`).join('\n    ')}`), rules);
+  return found.join('\n');
 }

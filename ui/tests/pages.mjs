@@ -22,7 +22,7 @@ export const PAGES = [
   { name: 'incidents', path: '/incidents', sees: ['SEV2', 'mitigated', 'shop 1.1.0 fails in canary'] },
   { name: 'incident', path: `/incidents/${INCIDENT}`, sees: ['91 %', 'Its canary was judged not worse', 'For support', 'shop was rolled back to 1.0.0'] },
   { name: 'provision', path: '/provision', sees: ['plan waits', '$392.74', 'never applied'] },
-  { name: 'resources', path: '/provision/resources?resource=aws_db_instance.shop', sees: ['aws_elasticache_cluster.prices', '(sensitive)', 'no price for this type'] },
+  { name: 'resources', path: '/provision/resources?resource=aws_db_instance.shop', sees: ['aws_elasticache_cluster.prices', '(sensitive)', 'not priced'] },
   { name: 'plans', path: '/provision/plans', sees: ['storage is not encrypted', '+$19.86', 'denied', 'lem apply'] },
   { name: 'drift', path: '/provision/drift', sees: ['0.0.0.0/0', 'as applied'] },
   { name: 'infra-docs', path: '/provision/docs', sees: ['web_count'] },

@@ -1,6 +1,6 @@
 //! `lem demo` as people run it: what it ends with, what it leaves behind, and that nobody can change that unseen.
 
-use crate::repository::{Answer, lem};
+use crate::repository::{Answer, copy, lem};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -47,7 +47,17 @@ fn the_loop_turns_from_commit_to_rollback_and_report() {
         assert!(demo.err.contains(line), "{line} is told as it happens:\n{}", demo.err);
     }
     assert!(!demo.err.contains('\u{1b}'), "without a terminal lines are plain");
+    keep(&into);
     the_ledger_holds_until_somebody_changes_it(&summary, &shop);
+}
+
+/// Leaves the whole story in Cargo's target directory: the tests of the web UI open it with `lem up`.
+fn keep(demo: &Path) {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo");
+    let new = kept.with_extension(std::process::id().to_string());
+    copy(demo, &new);
+    let _none_before = std::fs::remove_dir_all(&kept);
+    std::fs::rename(&new, &kept).unwrap();
 }
 
 fn released_and_rolled_back(summary: &Value, commits: &[String]) {
