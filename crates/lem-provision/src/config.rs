@@ -3,6 +3,8 @@
 //! Optional: without it a directory with Terraform files is a root of its own, with one environment called `default`
 //! whose state is the `terraform.tfstate` beside the files.
 
+use crate::project::Given;
+use lem_engine_hcl::config::{Inputs, VariableSource};
 use lem_engine_yaml::{Node, Reader};
 use lem_model::{Diagnostic, EnvironmentName, ServiceName};
 use std::path::{Path, PathBuf};
@@ -77,6 +79,17 @@ pub struct Target {
     pub folder: PathBuf,
     /// State file.
     pub state: PathBuf,
+}
+
+impl Environment {
+    /// Its variables, which give way to those that are given.
+    pub(crate) fn inputs(&self, given: &Given) -> Inputs {
+        let mut command_line: Vec<VariableSource> = self.vars.iter().cloned().map(VariableSource::File).collect();
+        let set = self.set.iter();
+        command_line.extend(set.map(|(name, value)| VariableSource::Text(name.clone(), value.clone())));
+        command_line.extend(given.variables.iter().cloned());
+        Inputs { environment: given.process.clone(), command_line }
+    }
 }
 
 impl Config {

@@ -116,7 +116,7 @@ impl Exec {
         let files = RepositoryFiles(self.target.repository.clone());
         let folder = if self.target.root_name == "." { "" } else { self.target.root_name.as_str() };
         let (config, found) = load(&files, folder);
-        let (inputs, _) = read_inputs(&config.root, &files, folder, &self.given.inputs(&self.target));
+        let (inputs, _) = read_inputs(&config.root, &files, folder, &self.target.environment.inputs(&self.given));
         if found.iter().any(Diagnostic::is_error) {
             return;
         }

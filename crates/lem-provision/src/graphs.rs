@@ -1,8 +1,10 @@
 //! Every resource graph of a directory, whatever language its files are in.
 //!
-//! In: a directory. Out: one graph per Terraform root, CloudFormation template and file of Kubernetes manifests. A file
-//! that does not read has its reasons in the diagnostics of its graph; it is never left out silently.
+//! In: a directory. Out: one graph per Terraform root, CloudFormation template and file of Kubernetes manifests; of the root
+//! that `lem.yaml` names one per environment, with its variables. A file that does not read has its reasons in the
+//! diagnostics of its graph; it is never left out silently.
 
+use crate::config::Config;
 use crate::{cloudformation, kubernetes};
 use async_trait::async_trait;
 use lem_model::port::{ResourceGraphs, SourceError};
@@ -37,14 +39,21 @@ pub fn read(directory: &Path) -> Result<Vec<ResourceGraph>, SourceError> {
     graphs.extend(found.iter().filter_map(|file| template(directory, file)));
     let written = found.iter().filter(|file| file.kind == FileKind::Terraform);
     let folders = written.map(|file| file.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned());
-    graphs.extend(crate::terraform::graphs(directory, &folders.collect()));
+    graphs.extend(crate::terraform::graphs(directory, &folders.collect(), &configured(directory)));
     if cut {
         let message = format!("at most {MAX_SCANNED_FILES} files are looked at; further ones are not in any graph");
         let diagnostics = vec![Diagnostic::warning("too-many-files", message, Place::file("."))];
         graphs.push(ResourceGraph { root: ".".to_owned(), diagnostics, ..ResourceGraph::default() });
     }
-    graphs.sort_by(|a, b| a.root.cmp(&b.root));
+    graphs.sort_by(|a, b| (&a.root, &a.environment).cmp(&(&b.root, &b.environment)));
     Ok(graphs)
+}
+
+/// What `lem.yaml` says of environments. What is wrong in it is told by the command, which reads it too.
+fn configured(directory: &Path) -> Config {
+    let project = lem_source::Project::open(directory).ok();
+    let section = project.as_ref().and_then(|p| p.section("provision"));
+    Config::read(lem_source::CONFIG_FILE, section).0
 }
 
 /// The graph of one file that stands for itself.

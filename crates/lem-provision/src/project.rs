@@ -4,7 +4,7 @@ use crate::ProvisionError;
 use crate::config::Target;
 use crate::order::Order;
 use lem_engine_hcl::Value;
-use lem_engine_hcl::config::{Backend, Configuration, Files, Inputs, SystemFiles, VariableSource, load, read_inputs};
+use lem_engine_hcl::config::{Backend, Configuration, Files, SystemFiles, VariableSource, load, read_inputs};
 use lem_engine_hcl::functions::Context;
 use lem_model::{Diagnostic, Digest};
 use std::collections::BTreeMap;
@@ -56,16 +56,6 @@ impl Given {
         let process = std::env::vars().filter(|(name, _)| name.starts_with("TF_VAR_")).collect();
         Self { variables, process }
     }
-
-    /// Together with the variables of the environment, which come first and so give way.
-    pub(crate) fn inputs(&self, target: &Target) -> Inputs {
-        let mut command_line: Vec<VariableSource> =
-            target.environment.vars.iter().cloned().map(VariableSource::File).collect();
-        let set = target.environment.set.iter();
-        command_line.extend(set.map(|(name, value)| VariableSource::Text(name.clone(), value.clone())));
-        command_line.extend(self.variables.iter().cloned());
-        Inputs { environment: self.process.clone(), command_line }
-    }
 }
 
 /// Files of a repository, named relative to it.
@@ -94,7 +84,7 @@ impl Project {
         let files = RepositoryFiles(target.repository.clone());
         let folder = if target.root_name == "." { "" } else { target.root_name.as_str() };
         let (config, mut found) = load(&files, folder);
-        let inputs = given.inputs(&target);
+        let inputs = target.environment.inputs(given);
         let (inputs, more) = read_inputs(&config.root, &files, folder, &inputs);
         found.extend(more);
         found.extend(config.root.settings.backend.as_ref().filter(|b| &*b.kind != "local").map(elsewhere));

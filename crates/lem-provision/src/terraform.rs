@@ -7,7 +7,8 @@ mod written;
 
 pub(crate) use written::Written;
 
-use crate::project::RepositoryFiles;
+use crate::config::{Config, Environment};
+use crate::project::{Given, RepositoryFiles};
 use indexmap::IndexMap;
 use lem_engine_hcl::config::{Configuration, Inputs, Module, Resource as Block, load, read_inputs};
 use lem_engine_hcl::eval::{NothingKnown, Repetition};
@@ -22,8 +23,8 @@ use std::path::Path;
 /// Instances of one root that are put into a graph.
 pub(crate) const MAX_INSTANCES: usize = 100_000;
 
-/// The graphs of all roots among folders that have Terraform files.
-pub(crate) fn graphs(repository: &Path, folders: &BTreeSet<String>) -> Vec<ResourceGraph> {
+/// The graphs of all roots among folders that have Terraform files; of the configured root one per environment.
+pub(crate) fn graphs(repository: &Path, folders: &BTreeSet<String>, settings: &Config) -> Vec<ResourceGraph> {
     let files = RepositoryFiles(repository.to_owned());
     let mut called: BTreeSet<String> = BTreeSet::new();
     let mut loaded = vec![];
@@ -33,8 +34,17 @@ pub(crate) fn graphs(repository: &Path, folders: &BTreeSet<String>) -> Vec<Resou
         called.extend(inner.map(|(_, module)| from_repository(folder, &module.folder)));
         loaded.push((folder, config, diagnostics));
     }
+    let own = settings.root.as_deref().map_or_else(String::new, |root| from_repository("", root));
     let roots = loaded.into_iter().filter(|(folder, _, _)| !called.contains(folder.as_str()));
-    roots.map(|(folder, config, diagnostics)| graph(repository, folder, &config, diagnostics)).collect()
+    let each = roots.flat_map(|(folder, config, diagnostics)| {
+        let named: Vec<Option<&Environment>> = match settings.environments.as_slice() {
+            environments if !environments.is_empty() && *folder == own => environments.iter().map(Some).collect(),
+            _ => vec![None],
+        };
+        let one = |environment| graph(repository, folder, environment, &config, diagnostics.clone());
+        named.into_iter().map(one).collect::<Vec<_>>()
+    });
+    each.collect()
 }
 
 /// A module's folder, which is relative to its root's, relative to the repository; that itself is the empty name.
@@ -50,16 +60,26 @@ fn from_repository(root: &str, folder: &str) -> String {
     steps.join("/")
 }
 
-fn graph(repository: &Path, folder: &str, config: &Configuration, mut diagnostics: Vec<Diagnostic>) -> ResourceGraph {
+fn graph(
+    repository: &Path,
+    folder: &str,
+    environment: Option<&Environment>,
+    config: &Configuration,
+    mut diagnostics: Vec<Diagnostic>,
+) -> ResourceGraph {
     let files = RepositoryFiles(repository.to_owned());
-    let (inputs, more) = read_inputs(&config.root, &files, folder, &Inputs::default());
+    let inputs = environment.map_or_else(Inputs::default, |e| e.inputs(&Given::default()));
+    let (inputs, more) = read_inputs(&config.root, &files, folder, &inputs);
     // Nobody is asked for a value here: what needs one is unknown, and says so.
     let unset = |d: Diagnostic| match d.code.as_str() {
         "unset-variable" => Diagnostic { severity: lem_model::Severity::Warning, ..d },
         _ => d,
     };
     diagnostics.extend(more.into_iter().map(unset));
-    let context = Context::planning(repository.join(folder), jiff::Timestamp::UNIX_EPOCH);
+    let mut context = Context::planning(repository.join(folder), jiff::Timestamp::UNIX_EPOCH);
+    if let Some(environment) = environment {
+        context.workspace = environment.name.to_string();
+    }
     let evaluator = Evaluator::new(config, inputs, context, &NothingKnown);
     let (modules, wrong) = evaluator.module_instances();
     diagnostics.extend(wrong);
@@ -76,7 +96,7 @@ fn graph(repository: &Path, folder: &str, config: &Configuration, mut diagnostic
     let mut said = BTreeSet::new();
     diagnostics.retain(|d| said.insert(d.to_string()));
     let root = if folder.is_empty() { "." } else { folder };
-    ResourceGraph { root: root.to_owned(), environment: None, resources, diagnostics }
+    ResourceGraph { root: root.to_owned(), environment: environment.map(|e| e.name.clone()), resources, diagnostics }
 }
 
 struct Reader<'a> {

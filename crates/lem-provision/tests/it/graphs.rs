@@ -161,3 +161,32 @@ fn a_folder_that_another_root_calls_is_no_root() {
         assert_eq!((graphs.len(), addresses.as_slice()), (1, ["module.m.terraform_data.d"].as_slice()), "{path}");
     }
 }
+
+#[test]
+fn the_root_of_lem_yaml_has_a_graph_per_environment() {
+    let settings = "provision:\n  root: infra\n  environments:\n    dev: {vars: [infra/dev.tfvars]}\n    \
+                    production: {set: {size: large}}\n";
+    let root =
+        "variable \"size\" {}\nresource \"terraform_data\" \"d\" { input = \"${var.size} ${terraform.workspace}\" }\n";
+    let files = [
+        ("lem.yaml", settings),
+        ("infra/main.tf", root),
+        ("infra/dev.tfvars", "size = \"small\"\n"),
+        ("other/main.tf", "resource \"terraform_data\" \"d\" {}\n"),
+    ];
+    let graphs = read(&files);
+    let told: Vec<(&str, Option<&str>, String)> = graphs
+        .iter()
+        .map(|g| {
+            let value = g.resource("terraform_data.d").map_or_else(String::new, |r| shown(r, "input"));
+            (g.root.as_str(), g.environment.as_ref().map(|e| e.as_str()), value)
+        })
+        .collect();
+    let expect = [
+        ("infra", Some("dev"), "\"small dev\"".to_owned()),
+        ("infra", Some("production"), "\"large production\"".to_owned()),
+        ("other", None, "absent".to_owned()),
+    ];
+    assert_eq!(told, expect);
+    assert!(graphs.iter().all(|g| g.diagnostics.is_empty()), "{graphs:?}");
+}
