@@ -88,11 +88,11 @@ if [ "$what" = test ] && [ ! -x "$clients/bin/python" ]; then
   say "making a Python environment in $clients"
   python3 -m venv "$clients"
 fi
-python_client=prometheus-api-client==0.7.2
-if [ "$what" = test ] && [ "$(cat "$clients/python-client" 2>/dev/null)" != "$python_client" ]; then
-  say "installing the Python package $python_client in $clients"
-  "$clients/bin/python" -m pip install --quiet --disable-pip-version-check "$python_client"
-  printf '%s\n' "$python_client" >"$clients/python-client"
+python_clients=(prometheus-api-client==0.7.2 hvac==2.4.0)
+if [ "$what" = test ] && [ "$(cat "$clients/python-clients" 2>/dev/null)" != "${python_clients[*]}" ]; then
+  say "installing the Python packages ${python_clients[*]} in $clients"
+  "$clients/bin/python" -m pip install --quiet --disable-pip-version-check "${python_clients[@]}"
+  printf '%s\n' "${python_clients[*]}" >"$clients/python-clients"
 fi
 if [ "$what" = test ] && [ ! -x "$clients/bin/promtool" ]; then
   # Only unpacked: installing the package would start its service.

@@ -6,7 +6,7 @@ use crate::mount::Mount;
 use crate::route::{Ask, names};
 use crate::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Role {
@@ -25,6 +25,9 @@ struct SecretId {
     created: i64,
     expires: Option<i64>,
     uses_left: Option<u64>,
+    /// What tokens of its logins carry.
+    #[serde(default)]
+    metadata: Map<String, Value>,
 }
 
 fn role_record(mount: &Mount, role: &str) -> String {
@@ -51,11 +54,13 @@ pub(crate) fn login(
     }
     let role_id = request.text("role_id").ok_or_else(|| Response::bad("missing role_id"))?;
     let (name, role) = role_by_id(open, mount, role_id)?.ok_or_else(refused)?;
+    let mut meta = Map::new();
     if role.bind_secret_id {
         let secret = request.text("secret_id").ok_or_else(|| Response::bad("missing secret_id"))?;
-        use_secret(open, mount, &name, secret, now.as_second())?;
+        meta = use_secret(open, mount, &name, secret, now.as_second())?;
     }
     let mut new = role.token.token(&format!("auth/{}login", mount.path), mount.path.trim_end_matches('/').to_owned());
+    new.meta = meta;
     new.meta.insert("role_name".into(), json!(name));
     let (clear, token) = open.create_token(new, None, now.as_second())?;
     Ok(Response::auth(token.auth(&clear, now.as_second())))
@@ -71,20 +76,43 @@ fn role_by_id(open: &Open, mount: &Mount, role_id: &str) -> Result<Option<(Strin
     Ok(None)
 }
 
-fn use_secret(open: &mut Open, mount: &Mount, role: &str, secret: &str, now: i64) -> Result<(), Response> {
+/// Counts one use of a secret id and gives its metadata.
+fn use_secret(
+    open: &mut Open,
+    mount: &Mount,
+    role: &str,
+    secret: &str,
+    now: i64,
+) -> Result<Map<String, Value>, Response> {
     let record = secret_record(mount, &open.store.keyring.fingerprint("secret-id", secret));
     let mut found: SecretId = open.store.get(&record)?.ok_or_else(refused)?;
     if found.role != role || found.expires.is_some_and(|end| end <= now) {
         return Err(refused());
     }
     match found.uses_left.as_mut() {
-        Some(0) => Err(refused()),
-        Some(1) => Ok(open.store.remove(&record)?),
+        Some(0) => return Err(refused()),
+        Some(1) => open.store.remove(&record)?,
         Some(uses) => {
             *uses -= 1;
-            Ok(open.store.put(&record, &found)?)
+            open.store.put(&record, &found)?;
         }
-        None => Ok(()),
+        None => {}
+    }
+    Ok(found.metadata)
+}
+
+/// Metadata of a request: an object of texts, or one written as JSON, as clients send it.
+fn metadata(request: &Request) -> Result<Map<String, Value>, Response> {
+    let wrong = || Response::bad("failed to parse metadata: it is no JSON object of strings");
+    let given = match request.body.get("metadata") {
+        None | Some(Value::Null) => return Ok(Map::new()),
+        Some(Value::String(text)) if text.is_empty() => return Ok(Map::new()),
+        Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| wrong())?,
+        Some(given) => given.clone(),
+    };
+    match given {
+        Value::Object(map) if map.values().all(Value::is_string) => Ok(map),
+        _ => Err(wrong()),
     }
 }
 
@@ -145,8 +173,25 @@ pub(crate) fn answer(open: &mut Open, mount: &Mount, ask: &Ask<'_>) -> Result<Re
         }
         ("secret-id/destroy", Method::Write) => {
             let secret = ask.request.text("secret_id").ok_or_else(|| Response::bad("missing secret_id"))?;
-            open.store.remove(&secret_record(mount, &open.store.keyring.fingerprint("secret-id", secret)))?;
+            let record = secret_record(mount, &open.store.keyring.fingerprint("secret-id", secret));
+            if open.store.get::<SecretId>(&record)?.is_some_and(|s| s.role == name) {
+                open.store.remove(&record)?;
+            }
             Ok(Response::nothing())
+        }
+        ("secret-id-accessor/lookup", Method::Write) => {
+            let accessor =
+                ask.request.text("secret_id_accessor").ok_or_else(|| Response::bad("missing secret_id_accessor"))?;
+            for path in open.store.below(&secret_record(mount, "")) {
+                let found = open.store.get::<SecretId>(path)?;
+                if let Some(secret) = found.filter(|s| s.accessor == accessor && s.role == name) {
+                    return Ok(Response::data(shown(&secret)));
+                }
+            }
+            Err(Response::errors(
+                404,
+                &[format!("failed to find accessor entry for secret_id_accessor: {accessor:?}").as_str()],
+            ))
         }
         ("secret-id-accessor/destroy", Method::Write) => {
             let accessor =
@@ -203,6 +248,7 @@ fn new_secret(open: &mut Open, mount: &Mount, ask: &Ask<'_>, name: &str, clear: 
         created: now,
         expires: (ttl > 0).then_some(now + ttl as i64),
         uses_left: (uses > 0).then_some(uses),
+        metadata: metadata(ask.request)?,
     };
     open.store.put(&secret_record(mount, &open.store.keyring.fingerprint("secret-id", clear)), &secret)?;
     Ok(Response::data(json!({
@@ -220,7 +266,7 @@ fn shown(secret: &SecretId) -> Value {
         "creation_time": time(secret.created),
         "expiration_time": secret.expires.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), time),
         "secret_id_num_uses": secret.uses_left.unwrap_or(0),
-        "metadata": {},
+        "metadata": secret.metadata,
         "cidr_list": [],
         "token_bound_cidrs": [],
     })

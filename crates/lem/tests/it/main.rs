@@ -15,3 +15,4 @@ mod repository;
 mod scan;
 mod secrets;
 mod up;
+mod vault;
