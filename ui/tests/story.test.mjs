@@ -161,7 +161,10 @@ test('a job is chosen by keyboard in the list that equals the graph', async () =
 test('the ledger is filtered by type and verified', async () => {
   await start({ token: TOKEN });
   await open('/ledger');
-  await page.type('input[aria-label^="Type"]', 'verdict');
+  await page.type('input[aria-label^="Type"]', 'ver');
+  fixture.tell('change.merged', SHA.cache, SHA.cache, 'An event that arrives while somebody types');
+  await sees(page, 'An event that arrives while somebody types');
+  await page.type('input[aria-label^="Type"]', 'dict');
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
   await sees(page, 'Verdict for shop 1.1.0: bad');

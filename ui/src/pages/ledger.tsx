@@ -1,5 +1,5 @@
 // The ledger: every fact in order, and the check that nobody changed any of them.
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { Problem, send, useQuery } from '../api/client';
 import type { Checkpoint, EventsPage, LedgerInfo, Verification } from '../api/types';
 import { count, plural } from '../lib/format';
@@ -37,6 +37,14 @@ function Verify({ reload }: { reload: () => void }) {
   );
 }
 
+/** What is typed stays while events arrive; it counts once it is entered. */
+function Filter({ name, label }: { name: string; label: string }) {
+  const value = param(name);
+  const [said, setSaid] = useState(value);
+  useEffect(() => setSaid(value), [value]);
+  return <input class="mono" aria-label={label} placeholder={label} value={said} onInput={(e) => setSaid(e.currentTarget.value)} onChange={(e) => setParams({ [name]: e.currentTarget.value.trim(), at: undefined }, 'push')} />;
+}
+
 export default function Ledger() {
   const info = useQuery<LedgerInfo>('/api/v1/ledger', { on: ['*'] });
   const size = info.data?.size ?? 0;
@@ -48,8 +56,7 @@ export default function Ledger() {
   if (type) query.set('type', type);
   if (subject) query.set('subject', subject);
   if (chain) query.set('chain', chain);
-  const events = useQuery<EventsPage>(info.data ? `/api/v1/events?${query.toString()}` : '');
-  const field = (name: string, label: string, value: string) => <input key={name} class="mono" aria-label={label} placeholder={label} value={value} onChange={(e) => setParams({ [name]: e.currentTarget.value.trim(), at: undefined }, 'push')} />;
+  const events = useQuery<EventsPage>(info.data ? `/api/v1/events?${query.toString()}` : '', given ? {} : { on: ['*'] });
   return (
     <>
       <Head title="Ledger" over="Every fact, in the order it was written" />
@@ -68,7 +75,7 @@ export default function Ledger() {
         )}
       </Loading>
       <Section title="Events">
-        <div class="filters pad">{field('type', 'Type, such as rollout.finished', type)}{field('subject', 'Subject', subject)}{field('chain', 'Commit', chain)}
+        <div class="filters pad"><Filter name="type" label="Type, such as rollout.finished" /><Filter name="subject" label="Subject" /><Filter name="chain" label="Commit" />
           {filtered && <button type="button" onClick={() => setParams({ type: undefined, subject: undefined, chain: undefined, at: undefined }, 'push')}>Clear</button>}</div>
         <Loading query={events} what="events">
           {(page) => page.events.length === 0 ? <Empty>{filtered ? 'No event fits these filters.' : 'The ledger is empty. The first commit the loop sees writes its first event.'}</Empty> : (
