@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 use std::str::FromStr as _;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Connections at once, the writing one among them.
 const CONNECTIONS: u32 = 6;
@@ -45,6 +45,7 @@ pub(crate) struct PostgresDb {
     address: String,
     pool: PgPool,
     listener: Mutex<Option<PgListener>>,
+    closing: watch::Sender<bool>,
 }
 
 impl PostgresDb {
@@ -53,7 +54,7 @@ impl PostgresDb {
         let address = format!("postgres://{}/{}", options.get_host(), options.get_database().unwrap_or(""));
         let pool =
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_with(options).await?;
-        Ok(Self { address, pool, listener: Mutex::new(None) })
+        Ok(Self { address, pool, listener: Mutex::new(None), closing: watch::Sender::new(false) })
     }
 }
 
@@ -73,20 +74,8 @@ fn column(row: &PgRow, i: usize) -> Result<Value, sqlx::Error> {
     }
 }
 
-#[async_trait]
-impl Db for PostgresDb {
-    async fn fetch(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, DbError> {
-        let rows = query(sql, args).fetch_all(&self.pool).await?;
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
-    }
-
-    async fn begin(&self) -> Result<Box<dyn Transaction>, DbError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(LOCK).execute(&mut *transaction).await?;
-        Ok(Box::new(PostgresTransaction(transaction)))
-    }
-
-    async fn elsewhere(&self) {
+impl PostgresDb {
+    async fn notified(&self) {
         let mut listener = self.listener.lock().await;
         if listener.is_none() {
             if let Ok(mut fresh) = PgListener::connect_with(&self.pool).await
@@ -107,9 +96,38 @@ impl Db for PostgresDb {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
 
+#[async_trait]
+impl Db for PostgresDb {
+    async fn fetch(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let rows = query(sql, args).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, DbError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(LOCK).execute(&mut *transaction).await?;
+        Ok(Box::new(PostgresTransaction(transaction)))
+    }
+
+    async fn elsewhere(&self) {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => {}
+            () = self.notified() => {}
+        }
+    }
+
+    // The listener holds a connection and may be on its way to a new one: it lets go first, and nobody waits for ever.
     async fn close(&self) {
-        self.pool.close().await;
+        self.closing.send_replace(true);
+        if let Ok(mut listener) = tokio::time::timeout(ACQUIRE, self.listener.lock()).await {
+            *listener = None;
+        }
+        if tokio::time::timeout(ACQUIRE, self.pool.close()).await.is_err() {
+            tracing::warn!("a connection to the ledger's database did not end in time; it ends with the program");
+        }
     }
 
     // Class 08 connection exception, 57P0x shutdown and start-up, 40 rollback, 53300 too many connections.

@@ -104,7 +104,6 @@ async fn a_database_that_dies_and_comes_back_loses_nothing() {
     server.control("crash");
     let error = ledger.append(sample_events(5000, 1)).await.unwrap_err();
     assert!(matches!(error, LedgerError::Gone { .. }), "{error}");
-    server.control("restart");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
