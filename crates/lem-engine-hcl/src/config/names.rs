@@ -2,6 +2,7 @@
 //! a variable that does not exist is a mistake all the same.
 
 use super::Module;
+use crate::address::Mode;
 use crate::eval::{Names, Reference, Target, names_of};
 use crate::functions;
 use crate::syntax::{Body, Pos};
@@ -22,6 +23,23 @@ pub(super) fn references(body: &Body, module: &Module, diagnostics: &mut Vec<Dia
     for named in all(body) {
         diagnostics.extend(named.references.iter().filter_map(|reference| declared(reference, module)));
     }
+    // Elsewhere what looks like a resource may be a provider, or an argument to be ignored.
+    for block in body.blocks.iter().filter(|b| matches!(&*b.kind, "locals" | "output")) {
+        diagnostics.extend(names_of(&block.body).references.iter().filter_map(|reference| there(reference, module)));
+    }
+}
+
+fn there(reference: &Reference, module: &Module) -> Option<Diagnostic> {
+    let Target::Resource { mode, kind, name, .. } = &reference.target else { return None };
+    if module.resources.contains_key(&(*mode, kind.clone(), name.clone())) {
+        return None;
+    }
+    let word = if *mode == Mode::Data { "data source" } else { "resource" };
+    let message = format!("there is no {word} {kind}.{name} in this module");
+    let known: Vec<String> =
+        module.resources.keys().filter(|(m, _, _)| m == mode).map(|(_, k, n)| format!("{k}.{n}")).collect();
+    let wanted = format!("{kind}.{name}");
+    Some(missing("unknown-reference", message, &wanted, known.iter().map(String::as_str), &reference.pos))
 }
 
 fn all(body: &Body) -> impl Iterator<Item = Names> {

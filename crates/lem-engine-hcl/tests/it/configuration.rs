@@ -36,6 +36,11 @@ fn what_is_wrong_is_named_with_its_place() {
             "main.tf:2:13: there is no function \"uper\" [unknown-function]\n  help: did you mean \"upper\"?",
         ),
         ("variable \"zone\" {}\nlocals { unused = var.zones }", "main.tf:2:19: there is no variable \"zones\""),
+        (
+            "resource \"a_b\" \"web\" {}\nlocals { unused = a_b.wb.id }",
+            "main.tf:2:19: there is no resource a_b.wb in this module [unknown-reference]\n  help: did you mean \"a_b.web\"?",
+        ),
+        ("output \"o\" { value = data.a_b.c.id }", "main.tf:1:22: there is no data source a_b.c in this module"),
         ("output \"o\" { value = module.net.id }", "main.tf:1:22: there is no module \"net\" [unknown-reference]"),
     ];
     for (file, expected) in table {
@@ -50,7 +55,8 @@ fn what_only_looks_like_an_unknown_name_is_none() {
         "variable \"a\" {\n  type = object({ b = optional(list(string), []) })\n}",
         "moved {\n  from = module.old\n  to = module.older\n}",
         "locals {\n  arn = provider::aws::arn_parse(\"x\")\n  up = core::upper(\"x\")\n}",
-        "locals {\n  a = [for var in [1] : var]\n  b = can(try(1, 2))\n}",
+        "locals {\n  a = [for var in [1] : var]\n  b = can(try(1, 2))\n  c = [for x in [{ y = { z = 1 } }] : x.y.z]\n}",
+        "output \"o\" { value = \"${path.module} ${terraform.workspace}\" }",
     ];
     for file in fine {
         assert_eq!(messages(file), "", "{file}");
