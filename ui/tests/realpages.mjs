@@ -19,7 +19,18 @@ export function spanOf(rollouts) {
   return `from=${Math.floor(Math.min(...times) / 1000) - 20}&to=${Math.ceil(Math.max(...times) / 1000) + 10}`;
 }
 
+/** A server answers before it has read its whole ledger; the story is there once its failed deployments are counted. */
+async function caughtUp(ask) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const [{ size }, { seq }, dora] = await Promise.all(['ledger', 'loop', 'dora'].map(ask));
+    if (seq >= size && dora.changeFailRate.numerator > 0) return;
+    await new Promise((go) => { setTimeout(go, 200); });
+  }
+  throw new Error('the server has not read the story of the demo within 20 s');
+}
+
 export async function realPages(ask) {
+  await caughtUp(ask);
   const asked = ['loop', 'changes?limit=20', 'runs?limit=20', 'services', 'rollouts?limit=20', 'incidents?limit=20', 'dashboards', 'ledger', 'doctor', 'provision', 'secure', 'optimize', 'dora'];
   const [loop, changes, runs, services, rollouts, incidents, dashboards, ledger, checks, provision, secure, optimize, dora] = await Promise.all(asked.map(ask));
   const span = spanOf(rollouts);
