@@ -52,6 +52,9 @@ pub enum SecureError {
         /// What was asked for.
         base: String,
     },
+    /// An exception does not serialise.
+    #[error("exception: {0}")]
+    Exception(String),
     /// An attestation does not verify.
     #[error("attestation: {0}")]
     Attestation(String),

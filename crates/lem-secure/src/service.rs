@@ -5,7 +5,7 @@ use crate::base::tree_of;
 use crate::config::Policy;
 use crate::engine::lockfiles;
 use crate::error::SecureError;
-use crate::events::{ArtifactPackaged, AttestationRecorded, ChangeMerged, ScanFinished};
+use crate::events::{ArtifactPackaged, AttestationRecorded, ChangeMerged, ExceptionGranted, ScanFinished};
 use crate::execute::{Scan, ScanOptions, scan};
 use crate::gate::{Failures, Gate};
 use crate::state::SecureState;
@@ -83,6 +83,7 @@ impl SecureService {
     /// Serves until it is cancelled. What cannot be scanned or attested is said and passed; the gate then says why it
     /// knows nothing about it.
     pub async fn serve(&self, cancel: CancellationToken) -> Result<(), SecureError> {
+        self.exceptions().await?;
         let log = self.options.recorder.log().clone();
         let filter = Filter::types([ChangeMerged::TYPE, ArtifactPackaged::TYPE]);
         let mut events = log.subscribe(&Consumer::new(CONSUMER), filter).await?;
@@ -98,6 +99,17 @@ impl SecureService {
             }
             events.ack(event.seq).await?;
         }
+    }
+
+    /// Records every exception of the policy that is not recorded yet; one that is changed is another one.
+    pub async fn exceptions(&self) -> Result<(), SecureError> {
+        for exception in &self.options.policy.exceptions {
+            let text = serde_json::to_vec(exception).map_err(|e| SecureError::Exception(e.to_string()))?;
+            let id = format!("exception-{}", Digest::of(&text).hex());
+            let fact = ExceptionGranted { exception: exception.clone(), by: Actor::from(ACTOR) };
+            self.options.recorder.record_as(id, &fact).await?;
+        }
+        Ok(())
     }
 
     /// Does what one event asks for. Repeated, it records nothing twice.

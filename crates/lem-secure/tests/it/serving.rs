@@ -4,7 +4,8 @@ use crate::{git, token, write};
 use jiff::Timestamp;
 use lem_engine_scan::sca::Database;
 use lem_ledger::{EventLog, PrivateKey, Recorder};
-use lem_model::fact::{AttestationRecorded, GateDecided, Ref, ScanFinished};
+use lem_model::fact::{AttestationRecorded, ExceptionGranted, GateDecided, Ref, ScanFinished};
+use lem_model::finding::Exception;
 use lem_model::port::{GateAnswer, PolicyGate, Scope};
 use lem_model::{Digest, Fact};
 use lem_secure::events::{ArtifactPackaged, ServiceDeployed};
@@ -29,6 +30,18 @@ pub(crate) struct Story {
 }
 
 const LOCK: &str = "version = 4\n[[package]]\nname = \"semver\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\n";
+
+/// Covers nothing of the stories.
+fn exception() -> Exception {
+    Exception {
+        covers: "LEM-AWS-0001 aws_s3_bucket.logs".into(),
+        owner: "ada".into(),
+        approver: "grace".into(),
+        reason: "moves next week".into(),
+        expires: crate::day("2026-10-01"),
+        granted_at: None,
+    }
+}
 
 /// A repository with a secret in a file.
 fn story(mode: GateMode) -> Story {
@@ -69,7 +82,7 @@ fn service(
         repository: repository.clone(),
         graphs: None,
         database: Arc::new(Database::open(None).unwrap()),
-        policy: Policy { gate: mode, ..Policy::default() },
+        policy: Policy { gate: mode, exceptions: vec![exception()], ..Policy::default() },
         key: key.clone(),
         data: data.to_owned(),
     })
@@ -167,6 +180,19 @@ async fn an_event_heard_twice_records_nothing_twice() {
     let event = story.log.events().into_iter().next().unwrap();
     story.service.handle(&event).await.unwrap();
     assert_eq!(story.facts::<AttestationRecorded>().len(), 2);
+}
+
+#[tokio::test]
+async fn an_exception_is_recorded_once_with_approver_and_end() {
+    let mut story = story(GateMode::Warn);
+    story.service.exceptions().await.unwrap();
+    story.clock.advance(jiff::SignedDuration::from_hours(1));
+    story.restart();
+    story.service.exceptions().await.unwrap();
+    let granted: Vec<Exception> = story.facts::<ExceptionGranted>().into_iter().map(|g| g.exception).collect();
+    assert_eq!(granted, [exception()]);
+    story.service.state().wait_for(0).await;
+    assert_eq!(story.service.state().read(|s| s.exceptions.len()), 1);
 }
 
 #[tokio::test]
