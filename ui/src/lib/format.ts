@@ -89,5 +89,8 @@ export function actor(by: string): string {
   return by;
 }
 
+/** The name in `Ada Example <ada@example.com>`. */
+export const person = (author: string) => author.replace(/\s*<[^>]*>$/, '') || author;
+
 /** Digests and commits as long as people compare them; the whole stands in a title. */
 export const shorten = (text: string) => text.replace(/\b([0-9a-f]{12})[0-9a-f]{20,}\b/g, '$1…');

@@ -1,4 +1,5 @@
 // Every commit the loop has seen, newest first.
+import { person } from '../lib/format';
 import { useQuery } from '../api/client';
 import type { ChangeRow } from '../api/types';
 import { A, ChangeWord, Empty, Head, Loading, Sha, Table, When } from '../parts/basic';
@@ -19,7 +20,7 @@ export default function Changes() {
                   <td><Sha sha={c.sha} /></td>
                   <td><A href={`/changes/${c.sha}`}>{c.subject}</A></td>
                   <td class="muted">{c.sentence}</td>
-                  <td class="nowrap">{c.author}</td>
+                  <td class="nowrap" title={c.author}>{person(c.author)}</td>
                   <td class="right"><When at={c.at} /></td>
                 </tr>
               ))}

@@ -33,7 +33,7 @@ function Environments({ rows }: { rows: InfraEnvironment[] }) {
     <Table label="Environments" head={<><th>State</th><th>Environment</th><th>Standing</th><th>Files</th><th class="right">Resources</th><th class="right">A month</th><th class="right">Applied</th></>}>
       {rows.map((e) => (
         <tr key={e.environment + e.root}>
-          <td><StateWord state={e.state} word={e.word} /></td><td><A href={`/provision/resources?of=${encodeURIComponent(groupOf(e))}`}><strong>{e.environment || 'every'}</strong></A></td><td>{e.sentence}</td>
+          <td><StateWord state={e.state} word={e.word} /></td><td><A href={`/provision/resources?of=${encodeURIComponent(groupOf(e))}`}><strong>{e.environment || 'none'}</strong></A></td><td>{e.sentence}</td>
           <td><span class="mono">{e.root}</span><p class="muted">{e.language}, {e.engine === 'files' ? 'read only' : `${e.engine} engine`}</p></td>
           <td class="right">{count(e.resources)}</td>
           <td class="right">{money(e.monthly)}<p class="muted">{unpriced(e.unpriced)}</p></td>
