@@ -69,6 +69,21 @@ impl Known {
         latest.map(|r| r.plan.deployment.clone()).ok_or_else(|| usage("there is no rollout yet"))
     }
 
+    /// The rollout under way that is meant: given, or the latest.
+    fn under_way(&self, given: Option<&String>) -> Result<DeploymentId, Failure> {
+        let id = given.map(|id| DeploymentId::from(id.as_str()));
+        if let Some(id) = id {
+            return match self.state.releases.get(&id) {
+                None => Err(usage(format!("there is no rollout {id}"))),
+                Some(release) if release.finished.is_some() => Err(negative(format!("rollout {id} has ended"))),
+                Some(_) => Ok(id),
+            };
+        }
+        let open = self.state.releases.values().filter(|r| r.finished.is_none());
+        let latest = open.max_by_key(|r| (r.in_flight(), r.seq));
+        latest.map(|r| r.plan.deployment.clone()).ok_or_else(|| negative("no rollout is under way"))
+    }
+
     /// The place meant: given, or the only one.
     fn place(&self, target: &Target) -> Result<lem_model::port::Scope, Failure> {
         let mut scopes: Vec<_> = self.state.releases.values().map(lem_feedback::state::Release::scope).collect();
@@ -114,7 +129,7 @@ pub(crate) async fn local(cli: &Cli, directory: &Path) -> Result<(), Failure> {
             known.ask(cli, &AbortRequested { deployment, reason, by }).await
         }
         Command::Retry(rollout) => {
-            let (deployment, reason) = meant(&known, rollout)?;
+            let (deployment, reason) = (known.rollout(rollout.deployment.as_ref())?, rollout.reason.clone());
             known.ask(cli, &RetryRequested { deployment, reason, by }).await
         }
         Command::Pause(rollout) => {
@@ -161,7 +176,7 @@ pub(crate) async fn local(cli: &Cli, directory: &Path) -> Result<(), Failure> {
 }
 
 fn meant(known: &Known, request: &RolloutRequest) -> Result<(DeploymentId, String), Failure> {
-    Ok((known.rollout(request.deployment.as_ref())?, request.reason.clone()))
+    Ok((known.under_way(request.deployment.as_ref())?, request.reason.clone()))
 }
 
 fn until(duration: &str) -> Result<Timestamp, Failure> {

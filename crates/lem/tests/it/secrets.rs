@@ -95,6 +95,13 @@ fn a_secret_that_is_missing_stops_the_release_and_is_named() {
                   team/mail password=- writes it";
     assert!(finished["outcome"] == "failed" && why.contains(expect), "{finished}");
     assert!(repository.lem(&["status"]).code(0).out.contains(expect));
+    for asked in ["pause", "resume", "promote", "abort"] {
+        let said = repository.lem(&[asked, "--reason", "a try"]);
+        assert!(said.code(1).err.contains("no rollout is under way"), "{asked}: {}", said.err);
+    }
+    let id = text(&finished["deployment"]);
+    let said = repository.lem(&["pause", id, "--reason", "a try"]);
+    assert!(said.code(1).err.contains(&format!("rollout {id} has ended")), "{}", said.err);
     assert_eq!(answer(port), None);
     assert_eq!(up.json("/api/v1/events?type=instance.started")["events"].as_array().map(Vec::len), Some(0));
 }
