@@ -94,13 +94,18 @@ if [ "$what" = test ] && [ "$(cat "$clients/python-clients" 2>/dev/null)" != "${
   "$clients/bin/python" -m pip install --quiet --disable-pip-version-check "${python_clients[@]}"
   printf '%s\n' "${python_clients[*]}" >"$clients/python-clients"
 fi
-if [ "$what" = test ] && [ ! -x "$clients/bin/promtool" ]; then
-  # Only unpacked: installing the package would start its service.
-  say "unpacking promtool from the Debian package prometheus into $clients"
+unpack() { # unpack PACKAGE COMMAND: only unpacked, as installing the package would start its service
+  [ -x "$clients/bin/$2" ] && return
+  say "unpacking $2 from the Debian package $1 into $clients"
+  local unpacked
   unpacked=$(mktemp -d)
   as_root apt-get update -qq
-  (cd "$unpacked" && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .)
-  install -m 755 "$unpacked/usr/bin/promtool" "$clients/bin/promtool"
+  (cd "$unpacked" && apt-get download -qq "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb .)
+  install -m 755 "$unpacked/usr/bin/$2" "$clients/bin/$2"
   rm -rf "$unpacked"
+}
+if [ "$what" = test ]; then
+  unpack prometheus promtool
+  unpack prometheus-alertmanager amtool
 fi
 say "ready for: $what"

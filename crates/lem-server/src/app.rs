@@ -1,7 +1,7 @@
 //! What the server is put together from, and what every handler sees.
 
 use crate::api::limits::{QUERIES_MAX, RECEIVING_MAX, WHOLE_READS_MAX};
-use crate::port::{Artifacts, Costs, Dashboards, Doctor, Metrics, Reports, RunLogs, Surroundings, Watching};
+use crate::port::{Alerting, Artifacts, Costs, Dashboards, Doctor, Metrics, Reports, RunLogs, Surroundings, Watching};
 use crate::record::Record;
 use crate::subscriptions::Subscriptions;
 use crate::view::home::Repository;
@@ -93,6 +93,8 @@ pub struct ServerParts {
     pub metrics: Option<Arc<dyn Metrics>>,
     /// Rules and targets.
     pub watching: Option<Arc<dyn Watching>>,
+    /// Alert groups and silences.
+    pub alerting: Option<Arc<dyn Alerting>>,
     /// Log store.
     pub logs: Option<LogStore>,
     /// Logs of jobs.
@@ -121,6 +123,7 @@ impl ServerParts {
             audit: None,
             metrics: None,
             watching: None,
+            alerting: None,
             logs: None,
             run_logs: None,
             artifacts: None,
@@ -174,6 +177,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     costs: Mutex<KeptCosts>,
     pub(crate) closing: CancellationToken,
+    pub(crate) started: crate::dto::Time,
     token_hash: [u8; 32],
 }
 
@@ -210,6 +214,7 @@ impl App {
             engine: Engine::default(),
             costs: Mutex::default(),
             closing: CancellationToken::new(),
+            started: parts.clock.now().into(),
             token_hash: Sha256::digest(settings.token.as_bytes()).into(),
             parts,
             settings,

@@ -1,16 +1,17 @@
-//! The HTTP API and the web UI of the loop, and the query protocols of Prometheus and Loki.
+//! The HTTP API and the web UI of the loop, and the protocols of Prometheus, Alertmanager and Loki.
 //!
 //! In: HTTP requests of people, of the UI and of the field's tools (CDEvents senders, Prometheus and Loki clients).
 //! Out: views over the ledger, answers of the stages' engines, requests and events appended to the ledger.
 //! Events of its own: none; what it appends are `*.requested` and notes in the name of a person, and events from outside.
 //!
 //! ```text
-//! socket -> server -> guard (host, token, time, headers) -> router -> api | prom | loki | vault | ui
+//! socket -> server -> guard (host, token, time, headers) -> router -> api | prom | alertmanager | loki | vault | ui
 //! ```
 //!
 //! Invariants, stated as absences: it decides nothing about a change; it writes nothing without a token; it serves no
 //! script from anywhere else; no answer invents a value that no event or engine gave.
 
+mod alertmanager;
 mod api;
 mod app;
 pub mod dto;

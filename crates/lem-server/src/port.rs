@@ -52,6 +52,114 @@ pub trait Watching: Send + Sync {
     fn metadata(&self) -> BTreeMap<String, Vec<Metadata>>;
 }
 
+/// Whether labels pass.
+pub type Matching = Box<dyn Fn(&BTreeMap<String, String>) -> bool + Send + Sync>;
+
+/// Alerts on their way to people, and what keeps them quiet.
+#[async_trait]
+pub trait Alerting: Send + Sync {
+    /// The routes and receivers as an `alertmanager.yml` without addresses; empty when there are none.
+    fn configuration(&self) -> String;
+    /// Names of the receivers.
+    fn receivers(&self) -> Vec<String>;
+    /// Alerts as they are grouped for their receivers.
+    fn groups(&self) -> Vec<AlertGroup>;
+    /// Silences: active, pending and lately ended ones.
+    fn silences(&self) -> Vec<Silence>;
+    /// Makes or changes a silence; gives its id.
+    async fn add_silence(&self, new: NewSilence) -> Result<String, AlertingError>;
+    /// Ends one.
+    async fn expire_silence(&self, id: &str) -> Result<(), AlertingError>;
+    /// Reads matchers such as `severity="page"`.
+    fn matching(&self, text: &str) -> Result<Matching, String>;
+}
+
+/// Why a silence could not be made or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertingError {
+    /// It is not one.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such silence.
+    #[error("{0}")]
+    Missing(String),
+    /// It could not be kept.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Alerts that are told together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertGroup {
+    /// Labels all of them share.
+    pub labels: BTreeMap<String, String>,
+    /// Receiver.
+    pub receiver: String,
+    /// Alerts.
+    pub alerts: Vec<GroupedAlert>,
+}
+
+/// An alert in a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupedAlert {
+    /// Its id.
+    pub fingerprint: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Since when it fires.
+    pub starts_at: dto::Time,
+    /// When it ended, or until when this word holds.
+    pub ends_at: dto::Time,
+    /// Where its expression can be looked at.
+    pub generator_url: String,
+    /// active, suppressed or resolved.
+    pub state: String,
+    /// Silences that match.
+    pub silenced_by: Vec<String>,
+    /// Alerts that make it quiet.
+    pub inhibited_by: Vec<String>,
+}
+
+/// A silence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Silence {
+    /// Its id.
+    pub id: String,
+    /// active, pending or expired.
+    pub state: &'static str,
+    /// All must match.
+    pub matchers: Vec<lem_model::fact::SilenceMatcher>,
+    /// From.
+    pub starts_at: dto::Time,
+    /// Until.
+    pub ends_at: dto::Time,
+    /// When it was last changed.
+    pub updated_at: dto::Time,
+    /// Who wants it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+}
+
+/// A silence somebody asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSilence {
+    /// The one to change.
+    pub id: Option<String>,
+    /// All must match.
+    pub matchers: Vec<lem_model::fact::SilenceMatcher>,
+    /// From; now when absent.
+    pub starts_at: Option<jiff::Timestamp>,
+    /// Until.
+    pub ends_at: jiff::Timestamp,
+    /// Who wants it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+}
+
 /// A group of rules, as `/api/v1/rules` writes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

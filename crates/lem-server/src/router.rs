@@ -4,7 +4,7 @@ use crate::api::{events, incidents, ledger, observe, overview, program, requests
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::Verb::{self, Delete, Get, Post};
-use crate::{guard, loki, prom, ui, vault};
+use crate::{alertmanager, guard, loki, prom, ui, vault};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::Request;
@@ -82,6 +82,7 @@ pub(crate) fn router(app: App) -> Router {
     own.merge(aliases)
         .merge(prom::routes("/api/v1"))
         .merge(prom::routes("/prometheus/api/v1"))
+        .merge(alertmanager::routes())
         .merge(loki::routes())
         .method_not_allowed_fallback(not_allowed)
         .fallback(ui::serve)

@@ -1,6 +1,7 @@
 //! The command line as people type it. One place for names, help texts and defaults; `docs/reference/cli.md` is generated
 //! from it.
 
+pub mod observe;
 pub mod provision;
 pub mod secure;
 
@@ -118,6 +119,15 @@ pub enum Command {
         /// Rollout; the latest when not given.
         deployment: Option<String>,
     },
+    /// Asks the metrics of a running loop in PromQL.
+    Query(observe::Query),
+    /// Log lines of a running loop, in LogQL.
+    Logs(observe::Logs),
+    /// Alerts that are pending or firing, and who is told of them.
+    Alerts,
+    /// Keeps alerts quiet for a while.
+    #[command(subcommand)]
+    Silence(observe::Silence),
     /// Incidents, or one of them.
     Incidents {
         /// Incident.

@@ -44,10 +44,84 @@ impl Client {
         Ok((status, serde_json::from_slice(&bytes).ok()))
     }
 
+    /// Reads a document of the API.
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+        self.document(self.http.get(self.with(path, query)?)).await
+    }
+
+    /// Sends a document.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.http.post(format!("{}{path}", self.url)).header("Content-Type", "application/json");
+        self.document(request.body(body.to_string())).await
+    }
+
+    /// Takes something away.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.document(self.http.delete(format!("{}{path}", self.url))).await.map(|_| ())
+    }
+
+    /// Follows an event stream until it ends or somebody stops the command.
+    pub(crate) async fn events(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        mut each: impl FnMut(&str, &str),
+    ) -> Result<(), Failure> {
+        let http = reqwest::Client::builder().build().map_err(|e| usage(e.to_string()))?;
+        let request = http.get(self.with(path, query)?).bearer_auth(&self.token);
+        let mut answer = request.send().await.map_err(|e| self.gone(&e))?;
+        if !answer.status().is_success() {
+            return Err(refused(answer).await);
+        }
+        let mut rest = Vec::new();
+        while let Some(bytes) = answer.chunk().await.map_err(|e| self.gone(&e))? {
+            rest.extend_from_slice(&bytes);
+            // A message ends with an empty line (HTML, Server-sent events).
+            while let Some(end) = rest.windows(2).position(|pair| pair == b"\n\n") {
+                let message: Vec<u8> = rest.drain(..end + 2).collect();
+                let message = String::from_utf8_lossy(&message);
+                let of = |name: &str| message.lines().find_map(|l| l.strip_prefix(name)).map(str::trim_start);
+                if let Some(data) = of("data:") {
+                    each(of("event:").unwrap_or("message"), data);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn with(&self, path: &str, query: &[(&str, String)]) -> Result<url::Url, Failure> {
+        let text = format!("{}{path}", self.url);
+        url::Url::parse_with_params(&text, query).map_err(|e| usage(format!("{text} is no address: {e}")))
+    }
+
+    async fn document(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let answer = request.bearer_auth(&self.token).send().await.map_err(|e| self.gone(&e))?;
+        if !answer.status().is_success() {
+            return Err(refused(answer).await);
+        }
+        let bytes = answer.bytes().await.map_err(|e| self.gone(&e))?;
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
     fn gone(&self, error: &reqwest::Error) -> Failure {
         unreachable(format!(
             "{} does not answer ({error}); start a loop with lem up, or name it with {SERVER_VARIABLE}",
             self.url
         ))
+    }
+}
+
+/// What the server says against it: a problem (RFC 9457), an error of Prometheus, or a string of Alertmanager.
+async fn refused(answer: reqwest::Response) -> Failure {
+    let status = answer.status();
+    let text = answer.text().await.unwrap_or_default();
+    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    let said = [&body["detail"], &body["error"], &body].into_iter().find_map(Value::as_str).map(str::to_owned);
+    let hint = body["hint"].as_str().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let said = format!("{}{hint}", said.unwrap_or_else(|| format!("the server answers {status}")));
+    if status.is_server_error() && status != reqwest::StatusCode::NOT_IMPLEMENTED {
+        unreachable(said)
+    } else {
+        usage(said)
     }
 }

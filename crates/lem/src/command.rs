@@ -5,6 +5,7 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod local;
+pub(crate) mod observe;
 pub(crate) mod optimize;
 pub(crate) mod pipeline;
 pub(crate) mod provision;

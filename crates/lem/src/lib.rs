@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 /// Parses the command line, runs the command, reports how it ended.
 pub fn main() -> ExitCode {
+    end_with_the_reader();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -37,6 +38,21 @@ pub fn main() -> ExitCode {
     };
     let directory = cli.directory.clone().unwrap_or_else(|| PathBuf::from("."));
     exit::report(run(cli, &directory), &directory)
+}
+
+/// How a shell says that a program was ended by SIGPIPE.
+const READER_GONE: i32 = 128 + 13;
+
+/// Whoever reads our output may stop at any line (`lem ledger list | head`): that ends the command, and is no bug of it.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to std") && said.contains("Broken pipe") {
+            std::process::exit(READER_GONE);
+        }
+        usual(panic);
+    }));
 }
 
 fn run(cli: Cli, directory: &Path) -> Result<(), Failure> {
@@ -67,6 +83,10 @@ async fn asynchronous(cli: &Cli, directory: &Path) -> Result<(), Failure> {
         Command::Sbom { path } => command::secure::sbom(path.as_deref(), directory),
         Command::Attest(arguments) => command::secure::attest(cli, arguments),
         Command::Advisories(arguments) => command::secure::advisories(cli, arguments).await,
+        Command::Query(arguments) => command::observe::query(cli, arguments, directory).await,
+        Command::Logs(arguments) => command::observe::logs(cli, arguments, directory).await,
+        Command::Alerts => command::observe::alerts(cli, directory).await,
+        Command::Silence(arguments) => command::observe::silence(cli, arguments, directory).await,
         Command::Secret(arguments) => command::secret::secret(cli, arguments, directory).await,
         Command::Report(arguments) => command::report::report(cli, arguments, directory).await,
         Command::Ledger(arguments) => command::ledger::ledger(cli, arguments, directory).await,

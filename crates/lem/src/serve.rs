@@ -1,5 +1,6 @@
 //! The server of a loop: takes the port, finds the token, and gives the stages' answers in the shapes the server asks for.
 
+mod alerting;
 mod metrics;
 mod pages;
 mod runs;
@@ -126,6 +127,7 @@ fn parts(settings: &Settings, stages: &Stages<'_>) -> ServerParts {
     parts.audit = Some(Audit { ledger: stages.ledger.clone(), database: database(&options.url), options });
     parts.metrics = Some(Arc::new(metrics::Stored::new(stages.observe.metric_store())));
     parts.watching = Some(Arc::new(watching::Watched(stages.observe.clone())));
+    parts.alerting = Some(Arc::new(alerting::Told(stages.observe.clone())));
     parts.logs = Some(stages.observe.embedded_logs());
     parts.run_logs = Some(Arc::new(runs::Logs(stages.logs.clone())));
     parts.artifacts = Some(Arc::new(runs::Archives::new(&settings.data)));

@@ -1,5 +1,6 @@
 //! Matchers of Alertmanager: `name="value"`, `!=`, `=~`, `!~`, several with commas, braces allowed.
 
+use lem_model::fact::SilenceMatcher;
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,6 +53,17 @@ impl LabelMatcher {
             Op::Equal | Op::NotEqual => None,
         };
         Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
+    }
+
+    /// The same as a matcher of a silence.
+    pub fn as_silence(&self) -> SilenceMatcher {
+        let (is_equal, is_regex) = match self.op {
+            Op::Equal => (true, false),
+            Op::NotEqual => (false, false),
+            Op::Regex => (true, true),
+            Op::NotRegex => (false, true),
+        };
+        SilenceMatcher { name: self.name.clone(), value: self.value.clone(), is_regex, is_equal }
     }
 
     /// Whether labels pass; a label that is not there is empty.

@@ -9,6 +9,7 @@ mod gate;
 mod generated;
 mod init;
 mod mail;
+mod observe;
 mod provision;
 mod report;
 mod repository;
