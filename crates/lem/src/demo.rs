@@ -26,7 +26,7 @@ use tell::Teller;
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for anything; the story breaks off with a message rather than hang.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Runs the demo.
 pub(crate) async fn demo(cli: &Cli, arguments: &Demo) -> Result<(), Failure> {
