@@ -123,6 +123,31 @@ test('every button of a rollout and of a service says what it will do', async ()
   await sees(page, 'A freeze does not stop it.');
 });
 
+test('an alert is silenced, and the silence is ended', async () => {
+  await start();
+  await open(`/observe/alerts#token=${TOKEN}`);
+  await sees(page, 'Nothing is silenced.');
+  await press(page, 'Silence');
+  await sees(page, 'Incidents and rollbacks go on.');
+  await page.type('dialog textarea', 'moving the disks');
+  await press(page, 'Silence for 2 hours');
+  await sees(page, 'It is silent');
+  await press(page, 'Close');
+  await page.reload();
+  await sees(page, 'alertname="TargetDown"');
+  await sees(page, 'moving the disks');
+  const { body } = fixture.wrote.find((w) => w.path === '/api/v2/silences');
+  assert.deepEqual([body.comment, body.createdBy], ['moving the disks', 'web UI']);
+  assert.ok(Date.parse(body.endsAt) > Date.now() && body.matchers.every((m) => m.isEqual && !m.isRegex));
+  await press(page, 'End');
+  await sees(page, 'People are told again at once.');
+  await press(page, 'End the silence');
+  await sees(page, 'It has ended.');
+  await press(page, 'Close');
+  await page.reload();
+  await sees(page, 'expired');
+});
+
 test('a log is coloured, searched, and a line has an address', async () => {
   await start();
   await open('/runs/run-100?job=test-22');

@@ -62,6 +62,11 @@ export type QueryData =
 export interface PromAlert {
   labels: Record<string, string>; annotations: Record<string, string>; state: string; activeAt?: string; value: string;
 }
+/** A silence, as version 2 of Alertmanager's API writes it. */
+export interface Silence {
+  id: string; status: { state: 'active' | 'pending' | 'expired' }; startsAt: string; endsAt: string; createdBy: string; comment: string;
+  matchers: { name: string; value: string; isRegex: boolean; isEqual: boolean }[];
+}
 export interface PromRule {
   name: string; query: string; type: 'alerting' | 'recording'; health?: string; lastError?: string; state?: string;
   duration?: number; labels?: Record<string, string>; annotations?: Record<string, string>; alerts?: PromAlert[];

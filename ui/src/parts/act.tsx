@@ -10,6 +10,10 @@ export interface Act {
   title: string; does: string; path: string; method?: 'POST' | 'DELETE'; danger?: boolean;
   /** Name of the text field in the request, `reason` unless said otherwise. */
   field?: string; fieldLabel?: string; optional?: boolean; body?: Record<string, unknown>;
+  /** Nothing is asked but whether it is meant. */
+  plain?: boolean;
+  /** What is said once it is done at once, rather than asked for. */
+  done?: string;
 }
 
 const asked = signal<Act | undefined>(undefined);
@@ -39,7 +43,7 @@ function Open({ act }: { act: Act }) {
     setBusy(true);
     setError(undefined);
     try {
-      setDone(await send<Accepted>(act.method ?? 'POST', act.path, { ...act.body, [field]: said.trim() }));
+      setDone(await send<Accepted>(act.method ?? 'POST', act.path, act.plain ? act.body : { ...act.body, [field]: said.trim() }));
     } catch (e) {
       setError(e instanceof Problem ? e : new Problem(0, 'unexpected answer', String((e as Error).message), '', ''));
     } finally {
@@ -54,8 +58,8 @@ function Open({ act }: { act: Act }) {
         <h2 id="act-title">{act.title}</h2>
         <p>{act.does}</p>
         {done ? (
-          <p role="status">Asked for. It is <EventRef seq={done.seq} /> in the ledger; what comes of it will show here as it happens.</p>
-        ) : (
+          <p role="status">{act.done ?? <>Asked for. It is <EventRef seq={done.seq} /> in the ledger; what comes of it will show here as it happens.</>}</p>
+        ) : act.plain ? null : (
           <>
             <label for="act-reason">{act.fieldLabel ?? 'Reason'}{act.optional ? ' (optional)' : ''}</label>
             <textarea id="act-reason" rows={3} value={said} required={!act.optional} onInput={(e) => setSaid(e.currentTarget.value)} placeholder="Goes into the ledger with your request" />
@@ -64,7 +68,7 @@ function Open({ act }: { act: Act }) {
         {error && <Failure error={error} />}
         <div class="act-buttons">
           <button type="button" onClick={close}>{done ? 'Close' : 'Cancel'}</button>
-          {!done && <button type="submit" class={`main${act.danger ? ' danger' : ''}`} disabled={busy || needsToken || (!act.optional && !said.trim())}>{busy ? 'Asking …' : act.title}</button>}
+          {!done && <button type="submit" class={`main${act.danger ? ' danger' : ''}`} disabled={busy || needsToken || (!act.optional && !act.plain && !said.trim())}>{busy ? 'Asking …' : act.title}</button>}
         </div>
       </form>
     </dialog>
