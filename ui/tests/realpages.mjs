@@ -65,7 +65,7 @@ export async function realPages(ask) {
   }
   page('logs', `/observe/logs?${span}&query=${q('{service_name="shop"}')}`, ['Logs', 'lines', 'shop']);
   page('patterns', `/observe/patterns?${span}`, ['Log patterns', 'First said by']);
-  page('alerts', '/observe/alerts', ['Rules'], { empty: [/No alert|Nothing fires|fires/i] });
+  page('alerts', '/observe/alerts', ['Rules'], { empty: [/No alert|Nothing fires|fires/i, /Nothing is silenced/] });
   page('targets', '/observe/targets', ['Targets', 'shop']);
   page('incidents', '/incidents', incidents.flatMap((i) => [i.title, i.severity]));
   for (const i of incidents) {
