@@ -402,6 +402,10 @@ impl Serving<'_> {
         let sha = event.sha.clone();
         let info = self.info(run.clone(), self.view.count(&file.file) + 1).await?;
         let planned = file.usable().and_then(|workflow| plan(workflow, event, info, &Wanted::All, filters));
+        // Conditions may read secrets, so they are lent before it is known whether there is a run to end them.
+        if let (Some(secrets), Ok(Planned::Passed { .. }) | Err(_)) = (&self.service.secrets, &planned) {
+            secrets.release(&holder(&run)).await?;
+        }
         match planned {
             Ok(Planned::Passed { .. }) => Ok(false),
             Err(diagnostics) => {

@@ -1,17 +1,20 @@
 //! The stage as part of the running program, over a ledger.
 
 use crate::story::{FILE, Story, steps};
+use async_trait::async_trait;
 use jiff::Timestamp;
 use lem_ledger::{EventLog, Filter, Recorder};
 use lem_model::fact::{
     ChangeMerged, Outcome, PipelineCancelRequested, PipelineRequested, RegressionMarked, RunFinished, RunQueued,
     RunRejected, RunStarted,
 };
+use lem_model::port::{SecretSource, SourceError};
 use lem_model::{CommitSha, Event, Fact};
 use lem_pipeline::service::LOST;
 use lem_pipeline::{PipelineService, RunsView};
 use lem_testkit::MemoryLog;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +89,52 @@ impl Program {
             by: "person:ann".into(),
         }
     }
+}
+
+/// Lends one secret, and remembers who has it.
+#[derive(Default)]
+struct Lender {
+    held: Mutex<Vec<String>>,
+    lent: AtomicUsize,
+}
+
+#[async_trait]
+impl SecretSource for Lender {
+    async fn secret(&self, _name: &str) -> Result<Option<String>, SourceError> {
+        Ok(Some("value".into()))
+    }
+    async fn names(&self) -> Result<Vec<String>, SourceError> {
+        Ok(vec!["KEY".into()])
+    }
+    async fn lease(&self, name: &str, to: &str) -> Result<Option<String>, SourceError> {
+        self.held.lock().unwrap().push(to.to_owned());
+        self.lent.fetch_add(1, Ordering::Relaxed);
+        self.secret(name).await
+    }
+    async fn release(&self, to: &str) -> Result<(), SourceError> {
+        self.held.lock().unwrap().retain(|holder| holder != to);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_lent_for_a_run_that_is_not_to_be_comes_back() {
+    let program =
+        Program::new("on: {push: {branches: [release]}}\njobs:\n  a:\n    runs-on: x\n    steps:\n    - run: 'true'\n");
+    let sha = program.story.commit("second");
+    let lender = Arc::new(Lender::default());
+    let service = PipelineService::new(program.story.pipeline(), Arc::clone(&program.log)).with_secrets(lender.clone());
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let task = tokio::spawn(async move { service.serve(stop).await.unwrap() });
+    program.say(&Program::merged(&sha)).await;
+    // Asked for by name its triggers do not count: when it has run, the merged change was passed over.
+    program.say(&Program::request("r1", &sha)).await;
+    program.wait::<RunFinished>(1).await;
+    cancel.cancel();
+    task.await.unwrap();
+    assert_eq!(lender.lent.load(Ordering::Relaxed), 2);
+    assert!(lender.held.lock().unwrap().is_empty(), "{:?}", lender.held.lock().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
