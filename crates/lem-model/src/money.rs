@@ -33,8 +33,9 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounded = self.amount.round_dp(2);
         match self.currency.as_str() {
-            "USD" if rounded.is_sign_negative() => write!(f, "-${:.2}", rounded.abs()),
-            "USD" => write!(f, "${rounded:.2}"),
+            "USD" if rounded.is_sign_negative() && !rounded.is_zero() => write!(f, "-${:.2}", rounded.abs()),
+            // Nothing is nothing, also when it was taken away.
+            "USD" => write!(f, "${:.2}", rounded.abs()),
             other => write!(f, "{rounded:.2} {other}"),
         }
     }
@@ -49,6 +50,8 @@ mod tests {
         let one = Money::usd(Decimal::new(34_199, 3));
         assert_eq!(one.to_string(), "$34.20");
         assert_eq!(Money::usd(Decimal::new(-5, 1)).to_string(), "-$0.50");
+        assert_eq!(Money::usd(-Decimal::ZERO).to_string(), "$0.00");
+        assert_eq!(Money::usd(Decimal::new(-1, 3)).to_string(), "$0.00");
         assert_eq!(one.plus(&Money { amount: Decimal::ONE, currency: "EUR".into() }), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The report for finance, and the sections engineering reads: pure folds over what the ledger and the files say.
 
 use crate::config::Config;
+use crate::plan::budget::Budget;
 use crate::plan::lifecycle::Recommendation;
 use crate::plan::observe::NOT_RECORDED;
 use crate::plan::ownership::{Attributed, Dimension, shares};
@@ -27,7 +28,7 @@ pub fn finance(state: &OptimizeState, costs: &[Attributed], config: &Config, now
     report
         .with(estimates(state))
         .with(moved(state))
-        .with(budgets(state, config))
+        .with(budgets(state, costs, config))
         .with(savings(state, config))
         .with(recommendations(state))
         .with(unknown(state, costs))
@@ -107,8 +108,15 @@ fn moved(state: &OptimizeState) -> Section {
     if section.rows.is_empty() { section.noted("No plan changed a known cost.") } else { section }
 }
 
-fn budgets(state: &OptimizeState, config: &Config) -> Section {
-    let columns = ["Budget", "Environment", "Limit a month", "Latest estimate", "Standing"];
+/// What the files cost now where a budget looks; a plan alone may be about a part of it.
+fn known(costs: &[Attributed], budget: &Budget, currency: &str) -> Option<Money> {
+    let covered = costs.iter().filter(|c| budget.covers(Some(&c.environment.as_str().into())));
+    let zero = Money { amount: Decimal::ZERO, currency: currency.to_owned() };
+    covered.filter_map(|c| c.monthly.as_ref()).fold(None, |sum, money| sum.unwrap_or_else(|| zero.clone()).plus(money))
+}
+
+fn budgets(state: &OptimizeState, costs: &[Attributed], config: &Config) -> Section {
+    let columns = ["Budget", "Environment", "Limit a month", "Known a month", "Standing"];
     let mut section = Section::new("Budgets", &columns);
     for budget in &config.budgets {
         let over = state.exceeded.iter().rev().find(|(fact, _)| fact.budget == budget.name);
@@ -118,9 +126,13 @@ fn budgets(state: &OptimizeState, config: &Config) -> Section {
         let newest = own.iter().map(|e| e.event).max();
         // The fact comes right after the estimate it is about: a later estimate without one keeps the budget.
         let is_over = over.is_some_and(|(_, event)| newest.is_none_or(|newest| *event > newest));
-        let (estimate, standing) = match (over, is_over) {
-            (Some((fact, _)), true) => (fact.estimate.to_string(), "exceeded"),
-            _ if own.is_empty() => ("unknown".to_owned(), "no plan was priced"),
+        let files = known(costs, budget, &config.currency);
+        let (estimate, standing) = match (over, is_over, files) {
+            (Some((fact, _)), true, _) => (fact.estimate.to_string(), "exceeded"),
+            (_, _, Some(files)) if files.currency == budget.monthly.currency => {
+                (files.to_string(), if files.amount > budget.monthly.amount { "exceeded" } else { "kept" })
+            }
+            _ if own.is_empty() => ("unknown".to_owned(), "nothing was priced"),
             _ => (own.iter().map(|e| e.fact.after.to_string()).collect::<Vec<_>>().join(", "), "kept"),
         };
         let event = if is_over { over.map(|(_, event)| *event) } else { newest };

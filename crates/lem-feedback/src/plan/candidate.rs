@@ -1,5 +1,6 @@
 //! Which recorded changes could have caused a symptom at all: releases, changes of configuration, applies.
 
+use super::counted;
 use crate::events::ApplyFinished;
 use crate::state::{Apply, Judged, LoopState, Release};
 use jiff::{SignedDuration, Timestamp};
@@ -122,7 +123,14 @@ fn released(state: &LoopState, release: &Release, onset: &Onset) -> Option<Candi
         reach: Reach::Service(release.scope()),
         effective_at,
         effect: format!("took {weight} % of traffic"),
-        extent: Extent { count: lines, sentence: format!("{lines} changed lines in {} files", files.len()) },
+        extent: Extent {
+            count: lines,
+            sentence: format!(
+                "{} in {}",
+                counted(u64::from(lines), "changed line"),
+                counted(files.len() as u64, "file")
+            ),
+        },
         files,
         passed: crate::state::passed(release),
     })
@@ -174,7 +182,7 @@ fn applied(apply: &Apply, onset: &Onset) -> Option<Candidate> {
         effective_at,
         effect: "began".into(),
         files: files.into_iter().map(|p| ChangedFile { path: p.to_owned(), added: None, removed: None }).collect(),
-        extent: Extent { count: changed, sentence: format!("{changed} resources changed") },
+        extent: Extent { count: changed, sentence: format!("{} changed", counted(u64::from(changed), "resource")) },
         passed: false,
     })
 }

@@ -2,6 +2,7 @@
 //! of each constant says.
 
 use super::candidate::{Candidate, Reach};
+use super::counted as noun;
 use super::stats::{Band, fisher_greater};
 use crate::state::KindHistory;
 use jiff::Timestamp;
@@ -88,7 +89,14 @@ pub fn anomaly(candidate: &Candidate, onset: &Onset, series: &[Series], cohorts:
     };
     let z = z.clamp(0.0, Z_CAP);
     let value = (libm::log(1.0 + z) / libm::log(1.0 + Z_CAP)).clamp(0.05, 1.0);
-    Factor { query, ..factor("anomaly", value, format!("{name} of {what} stands {z:.0} widths outside its band")) }
+    Factor {
+        query,
+        ..factor(
+            "anomaly",
+            value,
+            format!("{name} of {what} stands {} outside its band", noun(z.round() as u64, "width")),
+        )
+    }
 }
 
 fn signal(series: &Series) -> &str {

@@ -14,6 +14,8 @@ pub const MIN_HISTORY: usize = 3;
 pub const GROWTH_PERCENT: f64 = 20.0;
 /// A job must take at least so much of the path to be worth anybody's time, in percent.
 pub const MIN_SHARE_PERCENT: f64 = 10.0;
+/// So much longer a job must take, or nobody would notice that it is mended, in milliseconds.
+pub const MIN_GROWTH_MS: u64 = 1_000;
 /// Steps named.
 pub const MAX_STEPS: usize = 10;
 /// Runs that are open at once.
@@ -172,7 +174,7 @@ impl PipelineHistory {
             // A larger share of a shorter path is no loss.
             let grew = now.share_percent >= before_percent * (1.0 + GROWTH_PERCENT / 100.0)
                 && now.share_percent >= MIN_SHARE_PERCENT
-                && now.duration_ms > before_ms;
+                && now.duration_ms >= before_ms + MIN_GROWTH_MS;
             grew.then(|| Growth {
                 job: now.job.clone(),
                 before_percent,
@@ -332,19 +334,26 @@ mod tests {
     #[test]
     fn growth_needs_history_and_a_longer_job() {
         let run =
-            |name: &str, test: u64| analyse(name.into(), open(&[("build", &[], 100), ("test", &["build"], test)]));
+            |name: &str, test: u64| analyse(name.into(), open(&[("build", &[], 10_000), ("test", &["build"], test)]));
         let mut history = PipelineHistory::default();
-        let runs: VecDeque<Analysis> = [run("1", 100), run("2", 100), run("3", 100), run("4", 300)].into();
+        let runs: VecDeque<Analysis> = [run("1", 10_000), run("2", 10_000), run("3", 10_000), run("4", 30_000)].into();
         history.finished.insert("#ci".into(), runs);
-        let found = history.grown(&run("4", 300));
+        let found = history.grown(&run("4", 30_000));
         assert_eq!(found.len(), 1);
         assert_eq!(
             (found[0].job.as_str(), found[0].before_percent, found[0].now_percent, found[0].runs),
             ("test", 50.0, 75.0, 3)
         );
-        assert!(history.grown(&run("5", 105)).is_empty(), "5 % is noise");
+        assert!(history.grown(&run("5", 10_500)).is_empty(), "5 % is noise");
+        let quick =
+            |name: &str, test: u64| analyse(name.into(), open(&[("build", &[], 100), ("test", &["build"], test)]));
+        let mut history = PipelineHistory::default();
+        history
+            .finished
+            .insert("#ci".into(), [quick("1", 100), quick("2", 100), quick("3", 100), quick("4", 300)].into());
+        assert!(history.grown(&quick("4", 300)).is_empty(), "a fifth of a second is nobody's time");
         let mut short = PipelineHistory::default();
-        short.finished.insert("#ci".into(), [run("1", 100), run("2", 300)].into());
-        assert!(short.grown(&run("2", 300)).is_empty(), "one run before is no history");
+        short.finished.insert("#ci".into(), [run("1", 10_000), run("2", 30_000)].into());
+        assert!(short.grown(&run("2", 30_000)).is_empty(), "one run before is no history");
     }
 }

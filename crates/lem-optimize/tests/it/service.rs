@@ -4,9 +4,12 @@ use crate::graph::{graph, resource, text};
 use async_trait::async_trait;
 use lem_ledger::Recorder;
 use lem_model::fact::*;
+use lem_model::money::Money;
 use lem_model::port::{ResourceGraphs, SourceError};
 use lem_model::resource::{Attribute, ResourceAction, ResourceGraph};
 use lem_model::{Digest, Fact};
+use lem_optimize::plan::allocate::Owner;
+use lem_optimize::plan::ownership::Attributed;
 use lem_optimize::report::finance;
 use lem_optimize::{Config, OptimizeOptions, OptimizeService};
 use lem_testkit::{MemoryLog, SeededClock, SeededIds};
@@ -116,6 +119,29 @@ async fn a_plan_is_priced_and_its_budget_judged_once() {
 }
 
 #[tokio::test]
+async fn the_budget_of_finance_is_about_all_files_not_about_one_plan() {
+    let text = "budgets: [{name: all, monthly: 100 USD}, {name: staging, environment: staging, monthly: 100 USD}]";
+    let node = lem_engine_yaml::parse_one(text, "lem.yaml", lem_engine_yaml::Options::default()).0.unwrap();
+    let config = Config::read(&lem_engine_yaml::Reader::new("lem.yaml"), &node);
+    let story = story(config.clone());
+    story.tell(&plan(1, ResourceAction::Create)).await;
+    let cost = |environment: &str, dollars: i64| Attributed {
+        address: format!("aws_instance.{environment}"),
+        place: "main.tf:1".into(),
+        environment: environment.into(),
+        service: "shop".into(),
+        owner: Owner::nobody(),
+        monthly: Some(Money::usd(dollars.into())),
+        partial: false,
+    };
+    let costs = [cost("production", 90), cost("staging", 30)];
+    let report = story.service.state().read(|s| finance(s, &costs, &config, jiff::Timestamp::UNIX_EPOCH));
+    let budgets = report.sections.iter().find(|s| s.title == "Budgets").unwrap();
+    let rows: Vec<_> = budgets.rows.iter().map(|r| (r.cells[3].as_str(), r.cells[4].as_str())).collect();
+    assert_eq!(rows, [("$120.00", "exceeded"), ("$30.00", "kept")]);
+}
+
+#[tokio::test]
 async fn an_update_without_an_earlier_estimate_has_an_unknown_side() {
     let story = story(Config::default());
     story.tell(&plan(1, ResourceAction::Update)).await;
@@ -191,7 +217,7 @@ async fn what_nobody_takes_up_expires_and_what_cannot_be_measured_is_inconclusiv
 #[tokio::test]
 async fn a_job_that_takes_more_of_the_critical_path_is_named() {
     let story = story(Config::default());
-    for (run, test_ms) in [("r1", 100), ("r2", 100), ("r3", 100), ("r4", 400)] {
+    for (run, test_ms) in [("r1", 10_000), ("r2", 10_000), ("r3", 10_000), ("r4", 40_000)] {
         let sha = lem_model::CommitSha::from("a".repeat(40));
         let job = |job: &str, needs: &[&str]| PlannedJob {
             job: job.into(),
@@ -211,7 +237,7 @@ async fn a_job_that_takes_more_of_the_critical_path_is_named() {
                 marks: vec![],
             })
             .await;
-        for (job, duration_ms) in [("build", 100), ("test", test_ms)] {
+        for (job, duration_ms) in [("build", 10_000), ("test", test_ms)] {
             story
                 .tell(&JobFinished {
                     task_name: job.into(),
@@ -236,7 +262,7 @@ async fn a_job_that_takes_more_of_the_critical_path_is_named() {
                 errors: None,
                 sha,
                 branch: "main".into(),
-                duration_ms: 100 + test_ms,
+                duration_ms: 10_000 + test_ms,
                 queued_ms: 0,
             })
             .await;
@@ -245,6 +271,6 @@ async fn a_job_that_takes_more_of_the_critical_path_is_named() {
     assert_eq!(created.len(), 1);
     assert_eq!(
         created[0].sentence,
-        "job test takes 80 % of the critical path of ci instead of 50 %: 0.4 s instead of 0.1 s"
+        "job test takes 80 % of the critical path of ci instead of 50 %: 40.0 s instead of 10.0 s"
     );
 }
