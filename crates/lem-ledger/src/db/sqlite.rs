@@ -129,7 +129,12 @@ impl Drop for Lent {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DbError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| DbError::Closed)
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        // The program ends, and whoever waits here is about to be dropped with it: there is nobody to tell.
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(_) => Err(DbError::Closed),
+    }
 }
 
 impl ToSql for Value {

@@ -180,3 +180,23 @@ async fn what_is_no_ledger_is_said_so() {
     let error = Ledger::open(Options::new("mysql://u:secret@h/x", dir.path())).await.unwrap_err().to_string();
     assert!(error.contains("mysql://h/x") && !error.contains("secret"), "{error}");
 }
+
+/// A command that ends right after its last event does not close the ledger: what was acknowledged stands, and nothing is
+/// complained about.
+#[test]
+fn a_program_that_just_ends_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let ledger = sqlite(dir.path()).await;
+            let answers = ledger.append(sample_events(round * 3, 3)).await.unwrap();
+            assert_eq!(answers[2].seq, round * 3 + 2);
+        });
+        drop(runtime);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = Options::new(format!("sqlite:{}", dir.path().join("ledger.db").display()), dir.path());
+    let verdict = runtime.block_on(verify(&options, &[])).unwrap();
+    assert!(matches!(verdict, Verdict::Intact { size: 60, .. }), "{verdict:?}");
+}
