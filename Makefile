@@ -21,6 +21,12 @@ demo: ## Sets up, builds, runs the loop on the example repository.
 	cargo build --release --package lem
 	"$(TARGET)/release/lem" demo
 
+.PHONY: dist
+dist: ## Builds the binary as it is shipped: slower to build, quicker to run.
+	@scripts/setup.sh build
+	@$(MAKE) --no-print-directory ui
+	cargo build --profile dist --package lem
+
 .PHONY: test
 test: ## Sets up, runs all checks.
 	@scripts/setup.sh test

@@ -27,9 +27,9 @@ for tool in nginx wrk cargo; do
 done
 PATH=$PATH:/usr/sbin
 
-echo "building the examples (release)" >&2
-cargo build --quiet --release -p lem-engine-router --examples
-TARGET=${CARGO_TARGET_DIR:-target}/release/examples
+echo "building the examples as they are shipped (profile dist)" >&2
+cargo build --quiet --profile dist -p lem-engine-router --examples
+TARGET=${CARGO_TARGET_DIR:-target}/dist/examples
 
 DIR=$(mktemp -d)
 PIDS=()
