@@ -111,8 +111,11 @@ fn moved(state: &OptimizeState) -> Section {
 /// What the files cost now where a budget looks; a plan alone may be about a part of it.
 fn known(costs: &[Attributed], budget: &Budget, currency: &str) -> Option<Money> {
     let covered = costs.iter().filter(|c| budget.covers(Some(&c.environment.as_str().into())));
+    let mut amounts = covered.filter_map(|c| c.monthly.as_ref()).peekable();
+    amounts.peek()?;
     let zero = Money { amount: Decimal::ZERO, currency: currency.to_owned() };
-    covered.filter_map(|c| c.monthly.as_ref()).fold(None, |sum, money| sum.unwrap_or_else(|| zero.clone()).plus(money))
+    // Two currencies have no sum.
+    amounts.try_fold(zero, |sum, money| sum.plus(money))
 }
 
 fn budgets(state: &OptimizeState, costs: &[Attributed], config: &Config) -> Section {

@@ -139,6 +139,13 @@ async fn the_budget_of_finance_is_about_all_files_not_about_one_plan() {
     let budgets = report.sections.iter().find(|s| s.title == "Budgets").unwrap();
     let rows: Vec<_> = budgets.rows.iter().map(|r| (r.cells[3].as_str(), r.cells[4].as_str())).collect();
     assert_eq!(rows, [("$120.00", "exceeded"), ("$30.00", "kept")]);
+    // Two currencies have no sum, and none is made up from what comes after the foreign one.
+    let euros =
+        Attributed { monthly: Some(Money { amount: 5.into(), currency: "EUR".into() }), ..cost("production", 0) };
+    let mixed = [cost("production", 90), euros, cost("production", 30)];
+    let report = story.service.state().read(|s| finance(s, &mixed, &config, jiff::Timestamp::UNIX_EPOCH));
+    let budgets = report.sections.iter().find(|s| s.title == "Budgets").unwrap();
+    assert_ne!(budgets.rows[0].cells[3], "$30.00");
 }
 
 #[tokio::test]
