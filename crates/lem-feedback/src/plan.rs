@@ -13,8 +13,3 @@ pub mod stats;
 
 pub use candidate::{Candidate, candidates};
 pub use rank::{Evidence, Ranking, rank};
-
-/// `1 file`, `2 files`.
-pub(crate) fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}

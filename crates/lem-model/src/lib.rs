@@ -14,6 +14,7 @@ pub mod money;
 pub mod port;
 pub mod report;
 pub mod resource;
+pub mod text;
 pub mod time;
 
 pub use diagnostic::{Diagnostic, Place, Severity};

@@ -90,7 +90,7 @@ where
             }
             Err(ObserveError::Ledger(error)) if remedy(&error) == Remedy::Wait => {
                 tracing::error!(%error, part = who, "the ledger does not answer, trying again");
-                own.ledger_failed(who, crate::error::chain(&error));
+                own.ledger_failed(who, lem_model::text::with_causes(&error));
             }
             Err(_) if cancel.is_cancelled() => return Ok(None),
             Err(error) => return Err(error),
@@ -143,7 +143,7 @@ impl<'a> Patience<'a> {
             return Err(error.into());
         }
         tracing::error!(%error, part = self.who, "the ledger cannot be followed, trying again");
-        self.own.ledger_failed(self.who, crate::error::chain(&error));
+        self.own.ledger_failed(self.who, lem_model::text::with_causes(&error));
         self.backoff.wait(cancel).await;
         Ok((!cancel.is_cancelled()).then_some(()))
     }

@@ -6,10 +6,10 @@ pub mod process;
 pub mod relabel;
 
 use crate::engine::{MetricStore, Sample};
-use crate::error::chain;
 use lem_engine_metrics::text::{self, Format, Metadata, Parsed};
 use lem_engine_promql::{Labels, number::STALE};
 use lem_model::port::Exposition;
+use lem_model::text::with_causes;
 use parking_lot::Mutex;
 use relabel::Relabel;
 use serde::Serialize;
@@ -275,7 +275,7 @@ impl Scraper {
     }
 
     async fn ask(&self, url: &str, fallback: bool, target: &Target) -> Result<Parsed, String> {
-        let said = |error: reqwest::Error| chain(&error.without_url());
+        let said = |error: reqwest::Error| with_causes(&error.without_url());
         let seconds = (target.timeout_ms as f64 / 1000.0).to_string();
         let request =
             self.client.get(url).header("Accept", ACCEPT).header("X-Prometheus-Scrape-Timeout-Seconds", seconds);

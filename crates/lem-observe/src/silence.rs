@@ -4,7 +4,7 @@
 //! facts. Time is an argument everywhere.
 
 use crate::events::{SilenceCreated, SilenceExpired};
-use crate::notify::matcher::{LabelMatcher, Op, all_match};
+use crate::notify::matcher::{LabelMatcher, all_match};
 use jiff::{SignedDuration, Timestamp};
 use lem_ledger::{LedgerError, Projection};
 use lem_model::{Event, SilenceId, fact::SilenceMatcher};
@@ -141,16 +141,7 @@ fn state(fact: &SilenceCreated, now: Timestamp) -> SilenceState {
 }
 
 fn compiled(matchers: &[SilenceMatcher]) -> Result<Vec<LabelMatcher>, String> {
-    let one = |m: &SilenceMatcher| {
-        let op = match (m.is_equal, m.is_regex) {
-            (true, false) => Op::Equal,
-            (false, false) => Op::NotEqual,
-            (true, true) => Op::Regex,
-            (false, true) => Op::NotRegex,
-        };
-        LabelMatcher::new(op, &m.name, &m.value)
-    };
-    matchers.iter().map(one).collect()
+    matchers.iter().map(LabelMatcher::of_silence).collect()
 }
 
 /// What has to be said for a silence that was asked for.

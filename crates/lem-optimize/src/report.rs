@@ -108,14 +108,25 @@ fn moved(state: &OptimizeState) -> Section {
     if section.rows.is_empty() { section.noted("No plan changed a known cost.") } else { section }
 }
 
-/// What the files cost now where a budget looks; a plan alone may be about a part of it.
-fn known(costs: &[Attributed], budget: &Budget, currency: &str) -> Option<Money> {
-    let covered = costs.iter().filter(|c| budget.covers(Some(&c.environment.as_str().into())));
-    let mut amounts = covered.filter_map(|c| c.monthly.as_ref()).peekable();
-    amounts.peek()?;
-    let zero = Money { amount: Decimal::ZERO, currency: currency.to_owned() };
-    // Two currencies have no sum.
-    amounts.try_fold(zero, |sum, money| sum.plus(money))
+/// What the files cost now where a budget looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// No file there has a price.
+    Nothing,
+    /// At least so much a month.
+    Sum(Money),
+    /// Two currencies have no sum.
+    Mixed,
+}
+
+impl Known {
+    /// Of the resources that a budget covers.
+    pub fn of(costs: &[Attributed], budget: &Budget) -> Self {
+        let covered = costs.iter().filter(|c| budget.covers(Some(&c.environment.as_str().into())));
+        let mut amounts = covered.filter_map(|c| c.monthly.clone());
+        let Some(first) = amounts.next() else { return Self::Nothing };
+        amounts.try_fold(first, |sum, money| sum.plus(&money)).map_or(Self::Mixed, Self::Sum)
+    }
 }
 
 fn budgets(state: &OptimizeState, costs: &[Attributed], config: &Config) -> Section {
@@ -129,14 +140,18 @@ fn budgets(state: &OptimizeState, costs: &[Attributed], config: &Config) -> Sect
         let newest = own.iter().map(|e| e.event).max();
         // The fact comes right after the estimate it is about: a later estimate without one keeps the budget.
         let is_over = over.is_some_and(|(_, event)| newest.is_none_or(|newest| *event > newest));
-        let files = known(costs, budget, &config.currency);
-        let (estimate, standing) = match (over, is_over, files) {
-            (Some((fact, _)), true, _) => (fact.estimate.to_string(), "exceeded"),
-            (_, _, Some(files)) if files.currency == budget.monthly.currency => {
-                (files.to_string(), if files.amount > budget.monthly.amount { "exceeded" } else { "kept" })
+        let (estimate, standing) = match Known::of(costs, budget) {
+            Known::Sum(sum) if sum.currency == budget.monthly.currency => {
+                let standing = if sum.amount > budget.monthly.amount { "exceeded" } else { "kept" };
+                (sum.to_string(), standing)
             }
-            _ if own.is_empty() => ("unknown".to_owned(), "nothing was priced"),
-            _ => (own.iter().map(|e| e.fact.after.to_string()).collect::<Vec<_>>().join(", "), "kept"),
+            Known::Sum(_) | Known::Mixed => ("unknown".to_owned(), "not in one currency"),
+            // Nothing in the files: what was planned last stands.
+            Known::Nothing => match over {
+                Some((fact, _)) if is_over => (fact.estimate.to_string(), "exceeded"),
+                _ if own.is_empty() => ("unknown".to_owned(), "nothing was priced"),
+                _ => (own.iter().map(|e| e.fact.after.to_string()).collect::<Vec<_>>().join(", "), "kept"),
+            },
         };
         let event = if is_over { over.map(|(_, event)| *event) } else { newest };
         section

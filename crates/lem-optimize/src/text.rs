@@ -4,6 +4,7 @@ use crate::plan::estimate::{Component, Estimate, Line, Side};
 use jiff::civil::Date;
 use lem_model::money::Money;
 use lem_model::resource::ResourceAction;
+use lem_model::text::counted;
 
 /// Addresses named in one line.
 pub const MAX_NAMED: usize = 10;
@@ -47,8 +48,8 @@ fn unpriced(estimate: &Estimate) -> String {
         let named: Vec<&str> = lines.iter().take(MAX_NAMED).map(|l| l.address.as_str()).collect();
         let more = lines.len().saturating_sub(MAX_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let noun = if lines.len() == 1 { "resource" } else { "resources" };
-        out += &format!("; {} {noun} {word}: {}{more}", lines.len(), named.join(", "));
+        let number = counted(lines.len(), "resource", "resources");
+        out += &format!("; {number} {word}: {}{more}", named.join(", "));
     }
     out
 }
@@ -73,8 +74,7 @@ pub fn breakdown(estimate: &Estimate, on: Date) -> String {
     }
     let free = estimate.lines.iter().filter(|l| l.free).count();
     if free > 0 {
-        let noun = if free == 1 { "resource costs" } else { "resources cost" };
-        out += &format!("{free} {noun} nothing of their own\n");
+        out += &counted(free, "resource costs nothing of its own\n", "resources cost nothing of their own\n");
     }
     out
 }

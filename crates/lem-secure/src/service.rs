@@ -15,6 +15,7 @@ use lem_engine_scan::sca::{Database, Ecosystem};
 use lem_ledger::{Consumer, Filter, PrivateKey, Recorder, View};
 use lem_model::fact::MAX_FINDINGS;
 use lem_model::port::ResourceGraphs;
+use lem_model::text::with_causes;
 use lem_model::{Actor, CommitSha, Digest, Event, Fact};
 use lem_source::git::Repository;
 use serde_json::Value;
@@ -93,7 +94,7 @@ impl SecureService {
                 event = events.next() => event?,
             };
             if let Err(error) = self.handle(&event).await {
-                let why = chain(&error);
+                let why = with_causes(&error);
                 tracing::warn!("event {}: {why}", event.seq);
                 self.failed(&event, why);
             }
@@ -187,17 +188,6 @@ impl SecureService {
         write().map_err(wrong)?;
         Ok(digest)
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Where a signed document is kept.

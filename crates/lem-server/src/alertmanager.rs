@@ -3,6 +3,7 @@
 //! Shapes follow the OpenAPI document of Alertmanager 0.34. Alerts come from the rules of the repository, so posting alerts
 //! is refused; there is no cluster.
 
+use crate::api::person;
 use crate::app::App;
 use crate::port::{Alerting, AlertingError, GroupedAlert, Matching, NewSilence, Silence};
 use axum::extract::rejection::JsonRejection;
@@ -167,7 +168,7 @@ async fn post_silence(State(app): State<App>, body: Result<Json<Value>, JsonReje
 }
 
 async fn expire(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Refused> {
-    alerting(&app)?.expire_silence(&id).await?;
+    alerting(&app)?.expire_silence(&id, person()).await?;
     Ok(StatusCode::OK)
 }
 

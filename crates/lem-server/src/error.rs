@@ -5,6 +5,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use lem_ledger::LedgerError;
+use lem_model::text::with_causes;
 use thiserror::Error;
 
 /// Why the server could not be set up or go on.
@@ -82,7 +83,7 @@ impl ApiError {
 
     /// Our own fault; the cause goes to the log, not to the client.
     pub fn internal(doing: &str, error: &dyn std::error::Error) -> Self {
-        tracing::error!(error = %chain(error), "failed while {doing}");
+        tracing::error!(error = %with_causes(error), "failed while {doing}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("failed while {doing}; the log says more"))
     }
 
@@ -119,18 +120,6 @@ impl ApiError {
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl IntoResponse for ApiError {
@@ -171,7 +160,7 @@ impl From<LedgerError> for ApiError {
             | LedgerError::Closed
             | LedgerError::ReadOnly { .. }
             | LedgerError::Database { .. } => {
-                tracing::error!(error = %chain(&error), "the ledger does not take or give events");
+                tracing::error!(error = %with_causes(&error), "the ledger does not take or give events");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable", error.to_string())
                     .retry_after_s(LEDGER_RETRY_S)
             }

@@ -69,7 +69,7 @@ pub trait Alerting: Send + Sync {
     /// Makes or changes a silence; gives its id.
     async fn add_silence(&self, new: NewSilence) -> Result<String, AlertingError>;
     /// Ends one.
-    async fn expire_silence(&self, id: &str) -> Result<(), AlertingError>;
+    async fn expire_silence(&self, id: &str, by: lem_model::Actor) -> Result<(), AlertingError>;
     /// Reads matchers such as `severity="page"`.
     fn matching(&self, text: &str) -> Result<Matching, String>;
 }
@@ -359,6 +359,19 @@ pub struct Infrastructure {
     pub documentation: String,
 }
 
+/// A budget of the configuration.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// Name.
+    pub name: String,
+    /// Environment, or a word for all of them.
+    pub environment: String,
+    /// Limit a month.
+    pub limit: lem_model::money::Money,
+    /// What the files cost where it looks; `None` when they say nothing that has a sum.
+    pub known: Option<lem_model::money::Money>,
+}
+
 /// What is known of money beyond the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Costs {
@@ -366,8 +379,8 @@ pub struct Costs {
     pub prices: String,
     /// Its age in days.
     pub prices_age_days: i64,
-    /// Budgets: name, environment, limit a month.
-    pub budgets: Vec<(String, String, lem_model::money::Money)>,
+    /// Budgets.
+    pub budgets: Vec<Budget>,
     /// Known cost of everything, when it could be asked.
     pub monthly: Option<lem_model::money::Money>,
     /// Known cost by environment, with what is not priced there; `(none)` holds the folders without one.

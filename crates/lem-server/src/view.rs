@@ -13,7 +13,4 @@ pub mod search;
 pub mod secure;
 pub mod stations;
 
-/// `1 resource differs`, `2 resources differ`.
-pub(crate) fn counted(n: usize, one: &str, more: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { more })
-}
+pub(crate) use lem_model::text::counted;

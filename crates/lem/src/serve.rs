@@ -12,6 +12,7 @@ use crate::settings::{Reads, Settings};
 use lem_feedback::LoopState;
 use lem_ledger::{EventLog, Ledger, View};
 use lem_model::Clock;
+use lem_model::text::with_causes;
 use lem_observe::ObserveService;
 use lem_pipeline::LogBook;
 use lem_server::view::home::Repository;
@@ -116,7 +117,7 @@ impl Door {
             hosts: if settings.hosts.is_empty() { Hosts::Addresses } else { Hosts::Listed(settings.hosts.clone()) },
             subscriptions: Some(settings.data.join("webhooks.json")),
         };
-        Server::on(self.listener, parts(settings, stages), behaviour).map_err(|error| usage(chain(&error)))
+        Server::on(self.listener, parts(settings, stages), behaviour).map_err(|error| usage(with_causes(&error)))
     }
 }
 
@@ -149,7 +150,7 @@ fn database(url: &str) -> String {
 }
 
 fn taken(error: &ServerError) -> Failure {
-    let ServerError::Listen { address, source } = error else { return usage(chain(error)) };
+    let ServerError::Listen { address, source } = error else { return usage(with_causes(error)) };
     if source.kind() == std::io::ErrorKind::AddrInUse {
         return usage(format!(
             "another program listens on {address}; choose another address with --listen, or as server: listen: in lem.yaml"
@@ -229,17 +230,6 @@ fn fresh(path: &Path) -> Result<String, Failure> {
     };
     write().map_err(|e| usage(format!("cannot write {}: {e}", path.display())))?;
     Ok(text)
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

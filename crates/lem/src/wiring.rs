@@ -12,6 +12,7 @@ use lem_engine_yaml::Reader;
 use lem_feedback::{Config as FeedbackConfig, FeedbackOptions, FeedbackService, LoopState};
 use lem_ledger::verify::{Verdict, verify};
 use lem_ledger::{EventLog, Ledger, Recorder, View};
+use lem_model::text::with_causes;
 use lem_model::{Diagnostic, IncidentId};
 use lem_observe::config::Section;
 use lem_observe::{ObserveOptions, ObserveService};
@@ -131,7 +132,7 @@ impl Loop {
         deploy.health = Some(observe.answers());
         deploy.gate = Some(around.secure.gate());
         deploy.secrets = Some(around.secrets.clone());
-        let deploy = lem_deploy::DeployService::new(deploy).await.map_err(|e| usage(chain(&e)))?;
+        let deploy = lem_deploy::DeployService::new(deploy).await.map_err(|e| usage(with_causes(&e)))?;
         // What an earlier life left running has been ended by now.
         around.secrets.end_instances().await.map_err(|e| usage(e.to_string()))?;
         observe.watch(deploy.exposition());
@@ -171,7 +172,7 @@ impl Loop {
         let (environments, prices, vault) =
             (around.environments.clone(), around.optimize.prices(), around.vault.clone());
         let mut running: Vec<(&'static str, Task)> = vec![
-            ("observe", Box::pin(async move { observe.serve(one).await.map_err(|e| chain(&e)) })),
+            ("observe", Box::pin(async move { observe.serve(one).await.map_err(|e| with_causes(&e)) })),
             (
                 "deploy",
                 Box::pin(async move {
@@ -179,10 +180,10 @@ impl Loop {
                     Ok(())
                 }),
             ),
-            ("pipeline", Box::pin(async move { pipeline.serve(three).await.map_err(|e| chain(&e)) })),
-            ("feedback", Box::pin(async move { fed.serve(four).await.map_err(|e| chain(&e)) })),
+            ("pipeline", Box::pin(async move { pipeline.serve(three).await.map_err(|e| with_causes(&e)) })),
+            ("feedback", Box::pin(async move { fed.serve(four).await.map_err(|e| with_causes(&e)) })),
             ("watch", Box::pin(async move { watcher.watch(five).await.map_err(|e| e.to_string()) })),
-            ("server", Box::pin(async move { server.serve(six).await.map_err(|e| chain(&e)) })),
+            ("server", Box::pin(async move { server.serve(six).await.map_err(|e| with_causes(&e)) })),
         ];
         running.extend(around.tasks(&cancel));
         for (name, task) in running {
@@ -328,17 +329,6 @@ fn introduction(settings: &Settings, branch: &str, config: &lem_deploy::config::
 fn observing(error: lem_observe::ObserveError) -> Failure {
     match error {
         lem_observe::ObserveError::Config(found) => invalid(found),
-        other => usage(chain(&other)),
+        other => usage(with_causes(&other)),
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

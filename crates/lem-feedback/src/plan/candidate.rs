@@ -1,11 +1,11 @@
 //! Which recorded changes could have caused a symptom at all: releases, changes of configuration, applies.
 
-use super::counted;
 use crate::events::ApplyFinished;
 use crate::state::{Apply, Judged, LoopState, Release};
 use jiff::{SignedDuration, Timestamp};
 use lem_model::fact::{ChangedFile, Onset};
 use lem_model::port::{CohortCount, Scope};
+use lem_model::text::counted;
 use lem_model::{CommitSha, DeploymentId, Digest, EnvironmentName, ServiceName, Version};
 use std::collections::BTreeSet;
 
@@ -127,8 +127,8 @@ fn released(state: &LoopState, release: &Release, onset: &Onset) -> Option<Candi
             count: lines,
             sentence: format!(
                 "{} in {}",
-                counted(u64::from(lines), "changed line"),
-                counted(files.len() as u64, "file")
+                counted(lines, "changed line", "changed lines"),
+                counted(files.len(), "file", "files")
             ),
         },
         files,
@@ -182,7 +182,7 @@ fn applied(apply: &Apply, onset: &Onset) -> Option<Candidate> {
         effective_at,
         effect: "began".into(),
         files: files.into_iter().map(|p| ChangedFile { path: p.to_owned(), added: None, removed: None }).collect(),
-        extent: Extent { count: changed, sentence: format!("{} changed", counted(u64::from(changed), "resource")) },
+        extent: Extent { count: changed, sentence: format!("{} changed", counted(changed, "resource", "resources")) },
         passed: false,
     })
 }

@@ -2,13 +2,13 @@
 //! of each constant says.
 
 use super::candidate::{Candidate, Reach};
-use super::counted as noun;
 use super::stats::{Band, fisher_greater};
 use crate::state::KindHistory;
 use jiff::Timestamp;
 use lem_model::Version;
 use lem_model::fact::{Factor, Onset};
 use lem_model::port::{CohortCount, NewPattern, Scope, Series};
+use lem_model::text::counted;
 use std::collections::BTreeSet;
 
 /// Time constant of the time factor.
@@ -81,8 +81,8 @@ pub fn anomaly(candidate: &Candidate, onset: &Onset, series: &[Series], cohorts:
     let own: Vec<&Series> = series.iter().filter(|s| belongs(candidate, s)).collect();
     let scored = own.iter().filter_map(|s| z_after(s, onset, series).map(|z| (z, *s)));
     let measured = scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(z, s)| (z, signal(s), Some(s.query.clone())));
-    let counted = counted_z(candidate, onset, series, cohorts).map(|z| (z, "the share of failing requests", None));
-    let worst = measured.into_iter().chain(counted).max_by(|a, b| a.0.total_cmp(&b.0));
+    let by_count = counted_z(candidate, onset, series, cohorts).map(|z| (z, "the share of failing requests", None));
+    let worst = measured.into_iter().chain(by_count).max_by(|a, b| a.0.total_cmp(&b.0));
     let what = candidate.version.as_ref().map_or_else(|| candidate.name.clone(), ToString::to_string);
     let Some((z, name, query)) = worst else {
         return factor("anomaly", UNKNOWN, format!("no series of {what} to compare"));
@@ -94,7 +94,7 @@ pub fn anomaly(candidate: &Candidate, onset: &Onset, series: &[Series], cohorts:
         ..factor(
             "anomaly",
             value,
-            format!("{name} of {what} stands {} outside its band", noun(z.round() as u64, "width")),
+            format!("{name} of {what} stands {} outside its band", counted(z.round() as u64, "width", "widths")),
         )
     }
 }

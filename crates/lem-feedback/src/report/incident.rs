@@ -4,6 +4,7 @@ use super::TimelineEntry;
 use crate::plan::factor::seconds;
 use crate::state::{Attribution, Incident, LoopState, Standing};
 use lem_model::fact::RankedCause;
+use lem_model::text::counted;
 use std::fmt::Write as _;
 
 /// The answer of `lem why`: the state in one sentence, ranked causes with factors and counter-evidence, what was done.
@@ -118,8 +119,10 @@ fn impact(out: &mut String, state: &LoopState, cause: Option<&RankedCause>) {
     if finished.exposed_requests > 0 {
         let _ = writeln!(
             out,
-            "\n## Impact\n\nUp to the end of its rollout {} served {} requests, {} of them badly.",
-            finished.version, finished.exposed_requests, finished.exposed_bad
+            "\n## Impact\n\nUp to the end of its rollout {} served {}, {} of them badly.",
+            finished.version,
+            counted(finished.exposed_requests, "request", "requests"),
+            finished.exposed_bad
         );
     }
 }

@@ -52,7 +52,7 @@ impl Message {
                     }
                     why
                 }
-                Err(error) => crate::error::chain(&error.without_url()),
+                Err(error) => lem_model::text::with_causes(&error.without_url()),
             };
             if began.elapsed() + wait >= self.limit {
                 return Err((why, attempt));

@@ -55,6 +55,17 @@ impl LabelMatcher {
         Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
     }
 
+    /// The matcher of a silence.
+    pub fn of_silence(m: &SilenceMatcher) -> Result<Self, String> {
+        let op = match (m.is_equal, m.is_regex) {
+            (true, false) => Op::Equal,
+            (false, false) => Op::NotEqual,
+            (true, true) => Op::Regex,
+            (false, true) => Op::NotRegex,
+        };
+        Self::new(op, &m.name, &m.value)
+    }
+
     /// The same as a matcher of a silence.
     pub fn as_silence(&self) -> SilenceMatcher {
         let (is_equal, is_regex) = match self.op {

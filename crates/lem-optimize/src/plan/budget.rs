@@ -4,6 +4,7 @@ use super::estimate::Estimate;
 use lem_engine_yaml::{Node, Reader};
 use lem_model::money::Money;
 use lem_model::port::GateAnswer;
+use lem_model::text::counted;
 use lem_model::{EnvironmentName, Place};
 use rust_decimal::Decimal;
 
@@ -80,7 +81,10 @@ impl Budget {
             GateAnswer::Deny(format!("{rule} allows {}/month; the plan costs {least}{known}/month", self.monthly))
         } else if self.unpriced.is_some_and(|most| unpriced > most) {
             let most = self.unpriced.unwrap_or_default();
-            GateAnswer::Deny(format!("{rule} allows {most} resources without a price; there are {unpriced}"))
+            GateAnswer::Deny(format!(
+                "{rule} allows {} without a price; there are {unpriced}",
+                counted(most, "resource", "resources")
+            ))
         } else {
             GateAnswer::Allow
         };

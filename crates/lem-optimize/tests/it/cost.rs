@@ -174,7 +174,7 @@ fn a_plan_says_its_change_and_what_nobody_knows() {
         shown.contains("  Control plane: 730 hour × 0.1 USD = $73.00  (configured, aws.amazon.com/eks/pricing, "),
         "{shown}"
     );
-    assert!(shown.contains("1 resource costs nothing of their own"), "{shown}");
+    assert!(shown.contains("1 resource costs nothing of its own"), "{shown}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::graph::{graph, resource, text};
 use async_trait::async_trait;
 use lem_ledger::Recorder;
+use lem_model::TeamReport;
 use lem_model::fact::*;
 use lem_model::money::Money;
 use lem_model::port::{ResourceGraphs, SourceError};
@@ -66,6 +67,13 @@ impl Story {
         self.service.hear(&event).await.unwrap();
     }
 
+    /// The report of finance once the state has all that was said.
+    async fn finance(&self, costs: &[Attributed], config: &Config) -> TeamReport {
+        let last = self.log.events().last().unwrap().seq;
+        self.service.state().wait_for(last).await;
+        self.service.state().read(|s| finance(s, costs, config, jiff::Timestamp::UNIX_EPOCH))
+    }
+
     fn said<F: Fact>(&self) -> Vec<F> {
         self.log.events().iter().filter_map(|e| e.read::<F>()).collect()
     }
@@ -107,7 +115,7 @@ async fn a_plan_is_priced_and_its_budget_judged_once() {
     story.tell(&plan(2, ResourceAction::Update)).await;
     let second = &story.said::<CostEstimated>()[1];
     assert_eq!((second.before.to_string(), second.after.to_string()), ("$7.59".into(), "$7.59".into()));
-    let report = story.service.state().read(|s| finance(s, &[], &Config::default(), jiff::Timestamp::UNIX_EPOCH));
+    let report = story.finance(&[], &Config::default()).await;
     let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
     assert_eq!(
         titles[..4],
@@ -135,7 +143,7 @@ async fn the_budget_of_finance_is_about_all_files_not_about_one_plan() {
         partial: false,
     };
     let costs = [cost("production", 90), cost("staging", 30)];
-    let report = story.service.state().read(|s| finance(s, &costs, &config, jiff::Timestamp::UNIX_EPOCH));
+    let report = story.finance(&costs, &config).await;
     let budgets = report.sections.iter().find(|s| s.title == "Budgets").unwrap();
     let rows: Vec<_> = budgets.rows.iter().map(|r| (r.cells[3].as_str(), r.cells[4].as_str())).collect();
     assert_eq!(rows, [("$120.00", "exceeded"), ("$30.00", "kept")]);
@@ -143,9 +151,12 @@ async fn the_budget_of_finance_is_about_all_files_not_about_one_plan() {
     let euros =
         Attributed { monthly: Some(Money { amount: 5.into(), currency: "EUR".into() }), ..cost("production", 0) };
     let mixed = [cost("production", 90), euros, cost("production", 30)];
-    let report = story.service.state().read(|s| finance(s, &mixed, &config, jiff::Timestamp::UNIX_EPOCH));
+    let report = story.finance(&mixed, &config).await;
     let budgets = report.sections.iter().find(|s| s.title == "Budgets").unwrap();
-    assert_ne!(budgets.rows[0].cells[3], "$30.00");
+    assert_eq!(budgets.rows[0].cells[3..], ["unknown", "not in one currency"]);
+    let none = story.finance(&[], &config).await;
+    let budgets = none.sections.iter().find(|s| s.title == "Budgets").unwrap();
+    assert_eq!(budgets.rows[0].cells[3..], ["$7.59", "kept"], "the last plan stands where no file has a price");
 }
 
 #[tokio::test]

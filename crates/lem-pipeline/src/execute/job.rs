@@ -12,8 +12,8 @@ use crate::machine::LegEnd;
 use indexmap::IndexMap;
 use lem_engine_mask::Masker;
 use lem_model::fact::{Outcome, StepFinished};
+use lem_model::text::with_causes;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,17 +128,6 @@ impl JobTask {
 
 fn failed(outcome: Outcome, why: String) -> JobEnd {
     JobEnd { end: LegEnd { outcome, conclusion: outcome, outputs: IndexMap::new() }, errors: Some(why) }
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 impl Running<'_> {

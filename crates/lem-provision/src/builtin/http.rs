@@ -155,7 +155,7 @@ fn delays(retry: &Entries) -> (i64, i64) {
     (least, number(retry, "max_delay_ms").unwrap_or(DELAYS_MS.1.max(least)))
 }
 
-/// A server's own failure may pass; one that it has not implemented anything does not.
+/// Whether to ask again: a server's own failure may pass, but 501 says that it never does this.
 fn again(status: StatusCode) -> bool {
     status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }

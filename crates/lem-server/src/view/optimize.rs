@@ -3,7 +3,7 @@
 use crate::dto::{
     BudgetRow, CostRow, MovedBy, OptimizeView, PipelineCost, RecommendationRow, SlowStep, State, Unpriced,
 };
-use crate::port::Costs;
+use crate::port::{Budget, Costs};
 use crate::record::{Advice, At, Record};
 use lem_model::fact::CostEstimated;
 use lem_model::money::Money;
@@ -80,15 +80,13 @@ fn environment(record: &Record, name: &str, cost: &At<CostEstimated>) -> CostRow
 }
 
 fn budgets(record: &Record, costs: &Costs, newest: &BTreeMap<String, &At<CostEstimated>>) -> Vec<BudgetRow> {
-    let estimated = |environment: &String| {
-        let recorded = || newest.get(environment).map(|c| c.fact.after.clone());
-        if environment == EVERYWHERE { costs.monthly.clone() } else { recorded() }
-    };
     costs
         .budgets
         .iter()
-        .map(|(budget, environment, limit)| {
-            let estimate = estimated(environment);
+        .map(|Budget { name: budget, environment, limit, known }| {
+            // Where the files say nothing, what was planned last stands.
+            let recorded = || newest.get(environment).map(|c| c.fact.after.clone());
+            let estimate = known.clone().or_else(recorded);
             let (state, sentence) = match &estimate {
                 None => (State::Unknown, format!("Nothing of {environment} was estimated yet.")),
                 Some(e) if e.currency != limit.currency => {

@@ -8,6 +8,7 @@ use lem_feedback::report::sentence;
 use lem_ledger::verify::{Verdict, verify};
 use lem_ledger::{EventLog, Filter, Ledger, LedgerError, MAX_READ};
 use lem_model::Event;
+use lem_model::text::with_causes;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -46,12 +47,7 @@ async fn open(directory: &Path) -> Result<Arc<Ledger>, Failure> {
 
 /// Where the ledger's own errors end: files and formats are the user's, the database is an outside system.
 pub(crate) fn failed(error: LedgerError) -> Failure {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
+    let text = with_causes(&error);
     match error {
         LedgerError::Gone { .. } => unreachable(text),
         _ => usage(text),

@@ -8,6 +8,8 @@ use crate::print::{document, field, rows, table};
 use crate::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
 use lem_engine_promql::number::parse_duration_ms;
+use lem_model::fact::SilenceMatcher;
+use lem_observe::notify::matcher::{self, LabelMatcher};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -193,23 +195,17 @@ fn whoami() -> String {
     std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "command line".to_owned())
 }
 
+/// `alertname="A" severity=~"page|ticket"`.
 fn matching(matchers: &Value) -> String {
-    let one = |m: &Value| {
-        let sign = match (m["isEqual"].as_bool().unwrap_or(true), m["isRegex"].as_bool().unwrap_or_default()) {
-            (true, false) => "=",
-            (false, false) => "!=",
-            (true, true) => "=~",
-            (false, true) => "!~",
-        };
-        format!("{}{sign}{}", m["name"].as_str().unwrap_or_default(), m["value"])
-    };
-    matchers.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join(" ")
+    let matchers: Vec<SilenceMatcher> = serde_json::from_value(matchers.clone()).unwrap_or_default();
+    let texts = matchers.iter().filter_map(|m| LabelMatcher::of_silence(m).ok()).map(|m| m.to_string());
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 fn parsed(matchers: &[String]) -> Result<Value, Failure> {
     let mut all = vec![];
     for text in matchers {
-        for matcher in lem_observe::notify::matcher::parse(text).map_err(usage)? {
+        for matcher in matcher::parse(text).map_err(usage)? {
             all.push(json!(matcher.as_silence()));
         }
     }

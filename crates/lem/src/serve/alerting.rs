@@ -84,8 +84,8 @@ impl Alerting for Told {
         self.0.add_silence(new).await.map(|id| id.to_string()).map_err(refused)
     }
 
-    async fn expire_silence(&self, id: &str) -> Result<(), AlertingError> {
-        self.0.expire_silence(&SilenceId::new(id), Actor::from("api")).await.map_err(refused)
+    async fn expire_silence(&self, id: &str, by: Actor) -> Result<(), AlertingError> {
+        self.0.expire_silence(&SilenceId::new(id), by).await.map_err(refused)
     }
 
     fn matching(&self, text: &str) -> Result<Matching, String> {

@@ -12,11 +12,12 @@ use lem_model::{Team, TeamReport};
 use lem_optimize::Pricer;
 use lem_optimize::engine::PriceBook as _;
 use lem_optimize::plan::ownership::{Dimension, Share, attribute, shares};
+use lem_optimize::report::Known;
 use lem_provision::plan::Options;
 use lem_provision::project::{Given, RepositoryFiles};
 use lem_provision::{Environment, Graphs};
 use lem_server::dto;
-use lem_server::port::{Costs, Infrastructure, PartError, Surroundings};
+use lem_server::port::{Budget, Costs, Infrastructure, PartError, Surroundings};
 use lem_server::view::optimize::EVERYWHERE;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -143,12 +144,14 @@ impl Surroundings for Asked {
             budgets: config
                 .budgets
                 .iter()
-                .map(|b| {
-                    (
-                        b.name.clone(),
-                        b.environment.as_ref().map_or_else(everywhere, ToString::to_string),
-                        b.monthly.clone(),
-                    )
+                .map(|b| Budget {
+                    name: b.name.clone(),
+                    environment: b.environment.as_ref().map_or_else(everywhere, ToString::to_string),
+                    limit: b.monthly.clone(),
+                    known: match Known::of(&attributed, b) {
+                        Known::Sum(sum) => Some(sum),
+                        Known::Nothing | Known::Mixed => None,
+                    },
                 })
                 .collect(),
             monthly: Some(Money { amount: monthly, currency: config.currency.clone() }),
