@@ -140,7 +140,8 @@ fn budgets(state: &OptimizeState, costs: &[Attributed], config: &Config) -> Sect
         let newest = own.iter().map(|e| e.event).max();
         // The fact comes right after the estimate it is about: a later estimate without one keeps the budget.
         let is_over = over.is_some_and(|(_, event)| newest.is_none_or(|newest| *event > newest));
-        let (estimate, standing) = match Known::of(costs, budget) {
+        let known = Known::of(costs, budget);
+        let (estimate, standing) = match &known {
             Known::Sum(sum) if sum.currency == budget.monthly.currency => {
                 let standing = if sum.amount > budget.monthly.amount { "exceeded" } else { "kept" };
                 (sum.to_string(), standing)
@@ -153,7 +154,12 @@ fn budgets(state: &OptimizeState, costs: &[Attributed], config: &Config) -> Sect
                 _ => (own.iter().map(|e| e.fact.after.to_string()).collect::<Vec<_>>().join(", "), "kept"),
             },
         };
-        let event = if is_over { over.map(|(_, event)| *event) } else { newest };
+        // What the files cost now is in no event.
+        let event = match known {
+            Known::Nothing if is_over => over.map(|(_, event)| *event),
+            Known::Nothing => newest,
+            Known::Sum(_) | Known::Mixed => None,
+        };
         section
             .row([budget.name.clone(), environment, budget.monthly.to_string(), estimate, standing.to_owned()], event);
     }

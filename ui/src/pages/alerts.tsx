@@ -56,7 +56,7 @@ function Active({ alerts, rules }: { alerts: PromAlert[]; rules: PromRule[] }) {
         return (
           <tr key={i}>
             <td><StateWord state={STATE[a.state]?.[0] ?? 'unknown'} word={a.state} /></td>
-            <td><strong>{a.labels.alertname}</strong><p class="muted">{a.labels.severity}</p></td>
+            <td><strong class="wrap">{a.labels.alertname}</strong><p class="muted">{a.labels.severity}</p></td>
             <td>{a.annotations.summary ?? a.annotations.description}{a.annotations.runbook_url && <p><a href={a.annotations.runbook_url} rel="noreferrer">runbook</a></p>}{rule && <p><A href={`/observe/explore?query=${encodeURIComponent(rule.query)}`}>see the graph</A></p>}</td>
             <td class="mono">{Object.entries(a.labels).filter(([k]) => !HIDDEN.has(k)).map(([k, v]) => `${k}=${v}`).join(' ')}</td>
             <td class="right">{number(Number(a.value))}</td>
@@ -88,7 +88,7 @@ export default function Alerts() {
                 return (
                   <tr key={group.name + r.name}>
                     <td><StateWord state={state} word={word} /></td>
-                    <td><strong>{r.name}</strong><p class="muted">{group.name}{r.labels?.severity ? ` · ${r.labels.severity}` : ''}</p></td>
+                    <td><strong class="wrap">{r.name}</strong><p class="muted">{group.name}{r.labels?.severity ? ` · ${r.labels.severity}` : ''}</p></td>
                     <td><A href={`/observe/explore?query=${encodeURIComponent(r.query)}`} class="mono wrap">{r.query.trim()}</A>{r.lastError && <p class="state is-bad">{r.lastError}</p>}</td>
                     <td class="right">{r.duration ? duration(r.duration * 1000) : ''}</td>
                     <td class="right"><When at={r.lastEvaluation} /></td>

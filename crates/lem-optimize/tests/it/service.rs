@@ -147,6 +147,7 @@ async fn the_budget_of_finance_is_about_all_files_not_about_one_plan() {
     let budgets = report.sections.iter().find(|s| s.title == "Budgets").unwrap();
     let rows: Vec<_> = budgets.rows.iter().map(|r| (r.cells[3].as_str(), r.cells[4].as_str())).collect();
     assert_eq!(rows, [("$120.00", "exceeded"), ("$30.00", "kept")]);
+    assert!(budgets.rows.iter().all(|r| r.event.is_none()), "no event says what files cost");
     // Two currencies have no sum, and none is made up from what comes after the foreign one.
     let euros =
         Attributed { monthly: Some(Money { amount: 5.into(), currency: "EUR".into() }), ..cost("production", 0) };
@@ -157,6 +158,7 @@ async fn the_budget_of_finance_is_about_all_files_not_about_one_plan() {
     let none = story.finance(&[], &config).await;
     let budgets = none.sections.iter().find(|s| s.title == "Budgets").unwrap();
     assert_eq!(budgets.rows[0].cells[3..], ["$7.59", "kept"], "the last plan stands where no file has a price");
+    assert!(budgets.rows[0].event.is_some(), "and leads to it");
 }
 
 #[tokio::test]
